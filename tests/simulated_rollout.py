@@ -24,11 +24,13 @@ from fleet.core.rollout.codec import from_record, to_record
 from fleet.core.rollout.commands import CommandRecord, RolloutStarted
 from fleet.core.rollout.event import ClusterEvent, ClusterSynced, Upserted
 from fleet.core.rollout.goal import Goal, Start
+from fleet.core.rollout.hooks.hook_state import HookResult
 from fleet.core.rollout.record import ActionEnded
 from fleet.core.rollout.replay import rollouts_of, unfinished
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
+from fleet.core.state.hook_calls import HookAnswer, HookCall
 from fleet.lab.simulation.builders import NEW, START
 from fleet.model.behaviour import ClusterBehaviour
 from fleet.model.model import Model
@@ -56,6 +58,13 @@ class SimulatedRollout:
         self.perform = perform or self.really
         self.gates: dict[str, tuple[GateVerdict, str]] = {}
         """What the measurements of a gate find from now on, by its name."""
+        self.hooks: dict[str, list[tuple[float, HookResult]]] = {}
+        """How long each next run of a hook takes, in seconds, and how it ends, by the hook's name. A hook that is not
+        here, or has no more, passes after a second."""
+        self.called: list[tuple[float, HookCall]] = []
+        """When each hook was started."""
+        self.stopped: list[HookCall] = []
+        self._running: list[tuple[float, HookCall, HookResult]] = []
         self.asked: list[tuple[float, str]] = []
         """When each gate was measured."""
         self.engine = self._controller()
@@ -115,6 +124,7 @@ class SimulatedRollout:
             for moment, event in model.advance(self.at):
                 self.events.append((moment, event))
                 self.engine.observe(event, self.now)
+        self._end_hooks()
         decision = self.engine.decide(self.now)
         self._append([to_record(item) for item in decision.log])
         for action in decision.actions:
@@ -128,20 +138,43 @@ class SimulatedRollout:
             verdict, message = self.gates[question.gate.name]
             measured = GateAnswer(question.rollout, question.point, question.gate.name, verdict, message)
             self.engine.gate_questions.answered(measured, self.now)
+        self._run_hooks()
         if self.engine.idle:
             return None
-        moments = [due for model in self.models.values() if (due := model.next_at()) is not None]
+        moments = [end for end, _, _ in self._running]
+        moments += [due for model in self.models.values() if (due := model.next_at()) is not None]
         if decision.actions or questions:
             moments.append(self.at)
         if decision.wake is not None:
             moments.append((decision.wake - START).total_seconds())
         return max(self.at, min(moments)) if moments else None
 
+    def _run_hooks(self) -> None:
+        for call in self.engine.hooks.take():
+            self.called.append((self.at, call))
+            planned = self.hooks.get(call.hook.name, [])
+            seconds, result = planned.pop(0) if planned else (1.0, HookResult.PASSED)
+            self._running.append((self.at + seconds, call, result))
+        for key in self.engine.hooks.take_stops():
+            call = next(call for _, call, _ in self._running if call.key == key)
+            self.stopped.append(call)
+            self._running = [
+                (self.at, each, HookResult.STOPPED) if each is call else (end, each, result)
+                for end, each, result in self._running
+            ]
+
+    def _end_hooks(self) -> None:
+        for end, call, result in self._running:
+            if end <= self.at:
+                self.engine.hooks.answered(HookAnswer(call.key, result, str(result)))
+        self._running = [item for item in self._running if item[0] > self.at]
+
     def really(self, action: AnyAction, at: float) -> Outcome:
         return self.models[action.node.cluster].perform(action, at)
 
     def kill(self) -> None:
         """The controller dies and another starts: from the journal and a fresh look."""
+        self._running = []
         self.engine = self._controller()
 
     def _controller(self) -> Engine:

@@ -7,6 +7,7 @@ from typing import Any
 
 from fleet.config.document import forms
 from fleet.config.document.reader import Reader
+from fleet.config.hook import hooks
 from fleet.core.policy.gate import (
     AlertsGate,
     AnyGate,
@@ -59,6 +60,7 @@ def _stage(reader: Reader, pool: forms.ValueForm[str]) -> RolloutStage:
         sites=reader.values("sites", forms.NAME),
         sites_at_once=reader.value("sites_at_once", forms.OPTIONAL_COUNT, None),
         gates=gates(reader),
+        hooks=hooks(reader, "stage"),
     )
 
 

@@ -13,6 +13,7 @@ from fleet.config.document.findings import Caution, Findings, SourcePlace, TooMa
 from fleet.config.document.fragment import Block, compose
 from fleet.config.document.reader import Reader
 from fleet.config.gate import stages
+from fleet.config.hook import hooks
 from fleet.config.pool import limits, pools
 from fleet.config.quorum import quorums
 from fleet.config.stream import streams, text_of
@@ -23,6 +24,7 @@ from fleet.core.jobs.settings import ScheduleSettings
 from fleet.core.policy.access import Access
 from fleet.core.policy.alerting.notification import Notification
 from fleet.core.policy.policy import Limits, Policy
+from fleet.core.policy.times.calendar_events import CalendarVersion
 from fleet.core.records.errors import ConfigError, UsageError
 
 INIT = "fleet init writes a commented one"
@@ -36,6 +38,10 @@ class PolicyFile(Struct, frozen=True):
     schedule: ScheduleSettings = ScheduleSettings()
     feeds: tuple[str, ...] = ()
     """The URLs of the calendars that it names. They may be secrets, and are no part of a plan."""
+    calendars: dict[str, CalendarVersion] = {}
+    """The texts of its calendars, by name."""
+    stale: tuple[str, ...] = ()
+    """The calendars that could not be read when they were last fetched: why, and from when their copies are."""
     notifications: tuple[Notification, ...] = ()
 
 
@@ -105,12 +111,15 @@ def read(text: str, name: str, findings: Findings) -> PolicyFile:
         levels=levels(reader) or UNSET,
         quorums=quorums(reader, Path(name).parent),
         stages=stages(reader, every_pool) or UNSET,
+        hooks=hooks(reader, "rollout"),
     )
     found = PolicyFile(
         policy,
         access(reader),
-        schedule(reader.block("schedule")),
+        schedule(reader.block("schedule"), [pool.name for pool in every_pool]),
         tuple(sorted(findings.feeds)),
+        findings.calendars,
+        tuple(dict.fromkeys(findings.stale)),
         notifications(reader, every_pool),
     )
     reader.close()

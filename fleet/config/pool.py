@@ -13,11 +13,13 @@ from fleet.config.document import forms
 from fleet.config.document.reader import Reader
 from fleet.config.document.rule import read_rule
 from fleet.config.gate import gates
+from fleet.config.hook import hooks
 from fleet.config.pool_rules.drain_rule import rules
 from fleet.config.pool_rules.playbook import mistake_in
 from fleet.config.pool_rules.upgrade import SoakNames, check, upgrade
 from fleet.config.selector import hidden, selector
 from fleet.config.times.window import windows
+from fleet.core.policy.hooks.hook import PlaybookHook
 from fleet.core.policy.policy import PLAYBOOKS, ApprovalRule, DrainRule, Limits, Pool
 from fleet.core.releases.release import Stream
 from fleet.core.text.paths import expanded
@@ -80,6 +82,10 @@ def _pool(reader: Reader, base: Pool, known: KnownStreams, names: SoakNames) -> 
                 f"silence {rule.name} silences nodes of the same name in all clusters: neither its alertmanager nor its "
                 "matchers have {cluster}"
             )
+    hooks_of_nodes = rules.hooks.before + rules.hooks.after if rules.hooks else ()
+    if rules.reach == "agent" and any(isinstance(hook, PlaybookHook) for hook in hooks_of_nodes):
+        message = "expected no hook with a playbook, since no node is reached by ssh or playbook, found one"
+        reader.problem(message, "hooks")
     return replace(
         rules,
         name=name,
@@ -107,6 +113,7 @@ def _rules(reader: Reader, base: Pool, known: KnownStreams, names: SoakNames) ->
         source=reader.value("source", forms.SOURCE, base.source),
         playbooks=playbooks(reader, base.playbooks),
         patch_within_seconds=_patch_within(reader, base.patch_within_seconds),
+        hooks=hooks(reader, "node", base.hooks),
         approvals=_approvals(reader, base.approvals),
         upgrade=upgrade(reader, base.upgrade, names),
         rollout_wariness=reader.value("rollout_wariness", forms.WARINESS, base.rollout_wariness),

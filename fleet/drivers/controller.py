@@ -22,11 +22,14 @@ from fleet.core.records.errors import (
     TamperedError,
 )
 from fleet.core.records.retention import Retention
+from fleet.core.rollout.hooks.hook_state import HookResult
+from fleet.core.state.hook_calls import HookAnswer, HookCall
 from fleet.drivers.alerting.notifier import LOOK_SECONDS as NOTIFY
 from fleet.drivers.alerting.notifier import MessageStore, Notifier, Send
 from fleet.drivers.alerting.silencer import LOOK_SECONDS as SILENCE
 from fleet.drivers.alerting.silencer import Silencer
-from fleet.drivers.executor import Executor, Measure
+from fleet.drivers.background import Measure, RunHook
+from fleet.drivers.executor import Executor
 from fleet.drivers.identity import abandoned, own_identity
 from fleet.drivers.journal.checkpoints import keep
 from fleet.drivers.journal.log import LOG
@@ -46,8 +49,10 @@ from fleet.drivers.ports import (
 )
 from fleet.drivers.request_recorder import RequestRecorder
 from fleet.drivers.timers.jobs import JobSchedule, JobsOf, no_jobs
-from fleet.drivers.timers.periodic import PeriodicTask, run_periodically
+from fleet.drivers.timers.pace import WALL, Pace
+from fleet.drivers.timers.periodic import PeriodicTask
 from fleet.gates.measurement import answer
+from fleet.hooks.local import run_hook
 from fleet.receivers.receiver import send
 from fleet.system.clock import Clock
 
@@ -108,11 +113,13 @@ class Controller:
         jobs: JobsOf = no_jobs,
         receivers: Callable[[], Sequence[Notification]] = tuple,
         send: Send = send,
+        pace: Pace = WALL,
     ) -> None:
         """`connect` opens the clusters of the database; `sites` names the clusters and their sites, without
         reading them. `clock` is the fleet's, `wall` the real time, by which leases expire. `measure` measures gates.
         `jobs` returns the scheduled jobs that the policy asks for now. `receivers` returns the receivers of messages
-        as the policy has them now, and `send` sends one."""
+        as the policy has them now, and `send` sends one. `pace` decides when it looks again at what changes without an
+        event."""
         self._database = database
         self._connect = connect
         self._sites = sites
@@ -125,6 +132,7 @@ class Controller:
         self._receivers = receivers
         self._send = send
         self._jobs = jobs
+        self._pace = pace
         self._identity = own_identity()
         self._refused = ""
         """The last reported reason why the controller does not work."""
@@ -202,6 +210,8 @@ class Controller:
             abandoned,
             recorder.watch,
             self._measure,
+            _hook_runner(pipelines),
+            self._pace.pause,
         )
         silencer = Silencer(self._database.journal, lambda: executor.rollouts, self._wall)
         for pipeline in pipelines.values():
@@ -241,7 +251,7 @@ class Controller:
             ]
             if self._notary is not None:
                 regular.append(PeriodicTask("notary", FLUSH, self._notary.look))
-            async with run_periodically(regular) as failure:
+            async with self._pace.periodically(regular) as failure:
                 work = asyncio.create_task(executor.run(until_idle))
                 await _first(work, failure)
             await silencer.finish()
@@ -261,6 +271,18 @@ class Controller:
             for cluster in clusters:
                 with suppress(FleetError):
                     await cluster.close()
+
+
+def _hook_runner(pipelines: Mapping[str, ClusterPipeline]) -> RunHook:
+    """Returns what runs a hook: on this machine, or else in its cluster."""
+
+    async def run(call: HookCall) -> HookAnswer:
+        pipeline = pipelines.get(call.cluster)
+        answer = await run_hook(call) or (await pipeline.run_hook(call) if pipeline is not None else None)
+        why = f"cluster {call.cluster} runs no hooks of this kind"
+        return answer or HookAnswer(call.key, HookResult.FAILED, why)
+
+    return run
 
 
 async def _first(work: asyncio.Task[None], failure: asyncio.Future[None]) -> None:

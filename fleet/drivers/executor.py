@@ -11,11 +11,11 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
 from fleet.core.engine.engine import Engine
-from fleet.core.engine.gate_questions import GateAnswer, GateQuestion
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.pod_timings import Stopwatch
 from fleet.core.records.errors import FleetError
@@ -28,6 +28,7 @@ from fleet.core.rollout.event import ClusterEvent, ClusterLost, ClusterSynced, J
 from fleet.core.rollout.record import ActionEnded, PodsTimed, UnknownRecord
 from fleet.core.rollout.replay import unfinished
 from fleet.core.rollout.rollout import Rollout
+from fleet.drivers.background import BackgroundWork, Measure, RunHook
 from fleet.drivers.foresight import Foresight
 from fleet.drivers.journal import log
 from fleet.drivers.journal.approvals import ledger_of
@@ -35,12 +36,12 @@ from fleet.drivers.journal.checkpoints import standing
 from fleet.drivers.leadership import ClusterLease
 from fleet.drivers.pipeline import ClusterPipeline
 from fleet.drivers.ports import BlockerStore, CheckpointStore, Journal
+from fleet.drivers.timers.pace import Pause
 from fleet.system import logs
 from fleet.system.clock import Clock
 
 TICK = 1.0
 """Seconds between two readings of the journal for commands of other processes."""
-Measure = Callable[[GateQuestion], Awaitable[GateAnswer]]
 STOPPED = "the controller stopped before it knew"
 BATCH = 5000
 """Most events taken in one turn: a large first list must not keep outcomes waiting."""
@@ -62,8 +63,11 @@ class Executor:
         abandoned: Callable[[str], bool],
         watcher: Callable[[str, ClusterEvent], None],
         measure: Measure,
+        run_hook: RunHook,
+        pause: Pause = asyncio.sleep,
     ) -> None:
-        """`watcher` is called with every event of every cluster, for the inventory. `measure` measures a gate once."""
+        """`watcher` is called with every event, for the inventory. `measure` measures a gate once, `pause` waits before
+        the next look at the journal."""
         self._pipelines = dict(pipelines)
         self._journal = journal
         self._checkpoints = checkpoints
@@ -72,11 +76,11 @@ class Executor:
         self._identity = identity
         self._epoch = epoch
         self._watcher = watcher
-        self._measure = measure
+        self._pause = pause
         self._inbox: deque[ClusterEvent | asyncio.Future[None]] = deque()
         """Events, and who waits until those before have been observed."""
-        self._answers: deque[GateAnswer] = deque()
         self._news = asyncio.Event()
+        self._background = BackgroundWork(measure, run_hook, self._spawn, self._news.set, self._why_not_led)
         self._leases = {
             name: ClusterLease(pipeline.cluster, identity, abandoned, journal, pipeline.leader_work)
             for name, pipeline in pipelines.items()
@@ -122,7 +126,8 @@ class Executor:
         another controller has taken over and StoreError when the journal cannot be written: nothing has begun then that
         is not in the journal."""
         watches = [asyncio.create_task(self._feed(name)) for name in self._pipelines]
-        keepers = [asyncio.create_task(self._keep(lease)) for lease in self._leases.values()]
+        kept = [lease.keep(partial(self._report_reach, name)) for name, lease in self._leases.items()]
+        keepers = [asyncio.create_task(each) for each in kept]
         try:
             while True:
                 wake = self._turn()
@@ -139,12 +144,12 @@ class Executor:
 
     async def _wait(self, wake: datetime | None) -> None:
         """Waits until something arrives, the engine wants to be woken, or it is time to look for commands."""
-        waits = [asyncio.create_task(self._news.wait())]
+        until: list[Awaitable[object]] = [self._news.wait(), self._pause(TICK)]
         if wake is not None:
-            seconds = (wake - self._clock.now()).total_seconds()
-            waits.append(asyncio.create_task(self._clock.sleep(max(0.0, seconds))))  # type: ignore[arg-type]
+            until.append(self._clock.sleep(max(0.0, (wake - self._clock.now()).total_seconds())))
+        waits = [asyncio.ensure_future(each) for each in until]
         try:
-            await asyncio.wait(waits, timeout=TICK, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for wait in waits:
                 wait.cancel()
@@ -159,17 +164,12 @@ class Executor:
             for event in events
             if isinstance(event, JournalNote) and event.record.rollout in self._engine.rollouts
         ]
-        self._append(
-            [
-                *(ActionEnded.of(outcome.action, outcome.result, outcome.detail) for outcome in outcomes),
-                *noted,
-            ]
-        )
+        ended = (ActionEnded.of(outcome.action, outcome.result, outcome.detail) for outcome in outcomes)
+        self._append([*ended, *noted])
         for event in events:
             self._stopwatch.observe(event, now)
             self._engine.observe(event, now)
-        while self._answers:
-            self._engine.gate_questions.answered(self._answers.popleft(), now)
+        self._background.deliver(self._engine, now)
         for future in waiting:
             if not future.done():
                 future.set_result(None)
@@ -179,8 +179,7 @@ class Executor:
         self._append([*decision.log, *self._measured(decision.actions, now)])
         for action in decision.actions:
             self._spawn(self._perform(action))
-        for question in self._engine.gate_questions.take(now):
-            self._spawn(self._ask(question))
+        self._background.begin(self._engine, now)
         self._publish(self._foresight.changed_reasons(decision, now), now)
         return decision.wake
 
@@ -247,19 +246,21 @@ class Executor:
             self._blockers.replace(ident, nodes, at=now)
 
     async def _perform(self, action: AnyAction) -> None:
-        if not (lease := self._leases[action.node.cluster]).valid:
-            self._put(Outcome(action, Result.STALE, f"not sent: {lease.why}"))
+        if why := self._why_not_led(action.node.cluster):
+            self._put(Outcome(action, Result.STALE, f"not sent: {why}"))
             return
         self._put(await self._pipelines[action.node.cluster].perform(action))
 
-    async def _ask(self, question: GateQuestion) -> None:
-        self._answers.append(await self._measure(question))
-        self._news.set()
+    def _why_not_led(self, cluster: str) -> str:
+        """Returns why this controller must not act on the cluster now; empty: it may."""
+        lease = self._leases.get(cluster)
+        return lease.why or "its lease is not held" if lease is not None and not lease.valid else ""
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._performing.add(task)
         task.add_done_callback(self._performed)
+        return task
 
     def _performed(self, task: asyncio.Task[None]) -> None:
         """Ends the loop where an action raised: an error that no adapter has mapped is a bug."""
@@ -289,9 +290,6 @@ class Executor:
         observed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._put(observed)
         await observed
-
-    async def _keep(self, lease: ClusterLease) -> None:
-        await lease.keep(lambda: self._report_reach(lease.cluster.name))
 
     def _report_reach(self, name: str) -> None:
         """Reports to the engine whether a cluster can be worked on: it answers, and its lease is held."""

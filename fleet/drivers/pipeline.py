@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from fleet.core.cluster.view import ClusterView
 from fleet.core.rollout.action import AnyAction, Outcome
 from fleet.core.rollout.event import ClusterEvent
+from fleet.core.state.hook_calls import HookAnswer, HookCall
 from fleet.drivers.ports import Cluster
 
 
@@ -49,6 +50,14 @@ class ActionHandler(Protocol):
         ...
 
 
+class HookRunner(Protocol):
+    """Runs hooks of some kinds in the cluster, or on its nodes."""
+
+    async def run(self, call: HookCall) -> HookAnswer | None:
+        """Returns how the hook ended; None: it is for the next runner."""
+        ...
+
+
 class LeaderWork(Protocol):
     """Work that goes on for as long as this controller leads in the cluster."""
 
@@ -66,11 +75,13 @@ class ClusterPipeline:
         filters: Sequence[EventFilter] = (),
         handlers: Sequence[ActionHandler] = (),
         leader_work: LeaderWork | None = None,
+        hook_runners: Sequence[HookRunner] = (),
     ) -> None:
         self.cluster = cluster
         self.leader_work = leader_work
         self._filters = tuple(filters)
         self._handlers = tuple(handlers)
+        self._hook_runners = tuple(hook_runners)
 
     def ask_first(self, handler: ActionHandler) -> None:
         """Adds a handler that comes before all others."""
@@ -108,3 +119,11 @@ class ClusterPipeline:
             if outcome is not None:
                 return outcome
         return await self.cluster.perform(action)
+
+    async def run_hook(self, call: HookCall) -> HookAnswer | None:
+        """Returns how the hook ended; None if nothing in this cluster runs hooks of its kind."""
+        for runner in self._hook_runners:
+            answer = await runner.run(call)
+            if answer is not None:
+                return answer
+        return None

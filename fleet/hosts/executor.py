@@ -31,7 +31,7 @@ from fleet.core.rollout.action import (
 )
 from fleet.hosts import facts, hooks, observation, ownership
 from fleet.hosts.hooks import HookError
-from fleet.hosts.inventory.inventory import Hook, HostEntry
+from fleet.hosts.inventory.inventory import HostEntry, HostHook
 from fleet.hosts.ownership import Claim
 from fleet.hosts.record import HostRecord, HostRecords
 from fleet.machines.agent.contained import not_understood
@@ -216,7 +216,7 @@ class HostActionExecutor:
             await self._hook("after", host.after, action, way)
         self._change(action, lambda record: replace(record, hooked=""))
 
-    async def _hook(self, name: str, hook: Hook, action: Action, way: Host) -> None:
+    async def _hook(self, name: str, hook: HostHook, action: Action, way: Host) -> None:
         variables = hook_variables(action.node.cluster, action.node.name) | {"FLEET_ROLLOUT": action.rollout}
         try:
             await hooks.run(name, hook, way, f"{action.rollout}/{action.node.name}/{name}", variables)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fleet.core.records.errors import FleetError
-from fleet.hosts.inventory.inventory import Hook
+from fleet.hosts.inventory.inventory import HostHook
 from fleet.machines.host import CommandResult, Host, shown
 from fleet.machines.job import finish, unit_of
 from fleet.machines.local import Local
@@ -25,7 +25,7 @@ class HookError(FleetError):
     """A hook has failed; the message has what it printed."""
 
 
-async def run(name: str, hook: Hook, host: Host, token: str, variables: Mapping[str, str]) -> None:
+async def run(name: str, hook: HostHook, host: Host, token: str, variables: Mapping[str, str]) -> None:
     """Runs a hook to its end. `name` is `before` or `after`, `token` names this one intent, and `variables` has the
     variables of the hook's environment.
 
@@ -45,7 +45,7 @@ async def run(name: str, hook: Hook, host: Host, token: str, variables: Mapping[
     _check(name, hook, ran)
 
 
-async def ready(hook: Hook, host: Host, variables: Mapping[str, str]) -> str:
+async def ready(hook: HostHook, host: Host, variables: Mapping[str, str]) -> str:
     """Returns why the service of the host does not work; empty: the service works. Raises UnreachableError."""
     argv = ("env", *(f"{key}={value}" for key, value in variables.items()), "sh", "-c", hook.run)
     limited = ("timeout", str(hook.timeout_seconds), *argv)
@@ -61,7 +61,7 @@ async def ready(hook: Hook, host: Host, variables: Mapping[str, str]) -> str:
     return ""
 
 
-async def _run_locally(hook: Hook, argv: tuple[str, ...]) -> CommandResult:
+async def _run_locally(hook: HostHook, argv: tuple[str, ...]) -> CommandResult:
     """Runs a hook in the inventory's folder, with the controller's environment. At the timeout its children are killed
     too."""
     own = (f"HOME={Path.home()}", f"PATH={os.environ.get('PATH', os.defpath)}")
@@ -70,7 +70,7 @@ async def _run_locally(hook: Hook, argv: tuple[str, ...]) -> CommandResult:
     return await Local().run(command, seconds + 10.0)
 
 
-def _check(name: str, hook: Hook, ran: CommandResult) -> None:
+def _check(name: str, hook: HostHook, ran: CommandResult) -> None:
     if ran.code == TOO_LONG:
         raise HookError(_too_long(name, hook))
     if not ran.succeeded:
@@ -78,5 +78,5 @@ def _check(name: str, hook: Hook, ran: CommandResult) -> None:
         raise HookError(f"the hook {name} ended with {ran.code}: {printed}")
 
 
-def _too_long(name: str, hook: Hook) -> str:
+def _too_long(name: str, hook: HostHook) -> str:
     return f"the hook {name} has not ended after {hook.timeout_seconds} s"

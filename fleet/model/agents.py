@@ -11,7 +11,7 @@ from fleet.core.objects.machine import Ask, Machine, Request, Units, Work
 from fleet.core.objects.node import Node
 from fleet.core.releases import osimage
 from fleet.core.releases.release import Release, distinct_name, is_release
-from fleet.model.behaviour import ClusterBehaviour, Length, draw
+from fleet.model.behaviour import ClusterBehaviour, Failure, Length, draw
 from fleet.model.control_plane.kubelet import Kubelets
 from fleet.model.event_queue import EventQueue
 from fleet.model.objects import Objects
@@ -115,11 +115,11 @@ class ModelAgents:
         machine = self._objects.machines.get(name)
         if machine is None or (work := machine.answer(token)) is None:
             return
-        if self.behaviour.failures.get(name) == "stage-fails":
+        release = Release(version, digest, kernel, kubelet, reference_digest)
+        if self.behaviour.failure(name, release) == "stage-fails":
             message = "cannot write the image: no space left on device"
             self._report(machine, replace(work, state="failed", message=message))
         else:
-            release = Release(version, digest, kernel, kubelet, reference_digest)
             self._report(machine, replace(work, state="done", percent=100), staged=release)
 
     def booted(self, name: str, token: str) -> None:
@@ -130,7 +130,7 @@ class ModelAgents:
         if node is None or machine is None or name not in self._kubelets.away:
             return
         release = self._boots(machine)
-        ready = self.behaviour.failures.get(name) != "not-ready"
+        ready = self._failure(machine) != "not-ready"
         boot_id = _uuid(self._rng)
         self._objects.put_node(
             node,
@@ -175,15 +175,21 @@ class ModelAgents:
         if request is not None and request.token != token:
             self.requested(name, request.token)
 
+    def _failure(self, machine: Machine) -> Failure | None:
+        """Returns how the next boot of the machine fails."""
+        return self.behaviour.failure(machine.name, machine.staged or machine.booted)
+
     def _boots(self, machine: Machine) -> Release | None:
-        if self.behaviour.failures.get(machine.name) == "old-version":
+        if self._failure(machine) == "old-version":
             return machine.booted
         return machine.staged or machine.booted
 
     def _units(self, machine: Machine) -> Units:
         """Returns the failed units: what had failed before the boot fails again."""
         failed = machine.units.failed if machine.units is not None else ()
-        match self.behaviour.failures.get(machine.name):
+        if machine.booted is not None and machine.booted.version in self.behaviour.defects:
+            failed = tuple(unit for unit in failed if unit != UNIT)
+        match self._failure(machine):
             case "stays-starting":
                 return Units("starting", failed)
             case "unit-fails":
@@ -207,7 +213,7 @@ class ModelAgents:
         if name not in self._objects.nodes:
             return
         self._kubelets.down(name)
-        if self.behaviour.failures.get(name) != "never-back":
+        if self._failure(machine) != "never-back":
             self._later(self.behaviour.reboot, name, "booted", name, token)
 
     def _report(self, machine: Machine, work: Work | None, **fields: object) -> None:

@@ -9,6 +9,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from fleet.core.releases.release import Release
+
 Length = float | Callable[[Random, str], float]
 """Seconds: always the same, or drawn for a name (that of a node, or `namespace/workload`)."""
 
@@ -73,6 +75,12 @@ class ClusterBehaviour:
     """Until the pods of such a node are deleted."""
     failures: Mapping[str, Failure] = field(default_factory=dict)
     """Failures by node name. They last until the behaviour is changed."""
+    defects: Mapping[str, Failure] = field(default_factory=dict)
+    """Failures of every machine that boots a release, by its version."""
+
+    def failure(self, name: str, release: Release | None) -> Failure | None:
+        """Returns how the machine of that name fails when it boots the release, or writes it."""
+        return self.failures.get(name) or (self.defects.get(release.version) if release is not None else None)
 
 
 class SavedBehaviour(Struct, frozen=True):
@@ -81,23 +89,25 @@ class SavedBehaviour(Struct, frozen=True):
     lengths: dict[str, float | SpreadLength | None]
     stage_reports: int
     failures: dict[str, Failure]
+    defects: dict[str, Failure] = {}
 
     @classmethod
     def of(cls, behaviour: ClusterBehaviour) -> SavedBehaviour:
         """Returns the behaviour as data. Raises TypeError for a length that is any other function."""
         lengths: dict[str, float | SpreadLength | None] = {}
         for length_field in fields(behaviour):
-            if length_field.name in ("stage_reports", "failures"):
+            if length_field.name in ("stage_reports", "failures", "defects"):
                 continue
             value = getattr(behaviour, length_field.name)
             if value is not None and not isinstance(value, (float, int, SpreadLength)):
                 raise TypeError(f"{length_field.name} is a function, which cannot be saved")
             lengths[length_field.name] = value
-        return cls(lengths, behaviour.stage_reports, dict(behaviour.failures))
+        return cls(lengths, behaviour.stage_reports, dict(behaviour.failures), dict(behaviour.defects))
 
     def restore(self) -> ClusterBehaviour:
         return ClusterBehaviour(
             **self.lengths,  # type: ignore[arg-type]
             stage_reports=self.stage_reports,
             failures=self.failures,
+            defects=self.defects,
         )

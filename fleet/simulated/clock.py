@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from time import monotonic
@@ -67,6 +68,10 @@ class SimulatedClock:
         await asyncio.sleep(max(0.0, seconds) / self.speed)
         if monotonic() - self._saved >= SAVE_SECONDS:
             self.save()
+
+    def soon(self, save: Callable[[], None], wait: float) -> Callable[[], None]:
+        """Calls `save` after so many seconds of the wall clock. Returns what cancels that."""
+        return asyncio.get_running_loop().call_later(wait, save).cancel
 
     def save(self) -> None:
         self._saved = monotonic()

@@ -97,7 +97,8 @@ class SimulatedCluster:
         self._leads = False
         self._closed = False
         self._saved_at = 0.0
-        self._saving: asyncio.TimerHandle | None = None
+        self._cancel_save: Callable[[], None] | None = None
+        """Cancels the save that is to come. None: none is."""
 
     @property
     def requests(self) -> Mapping[RequestKind, int]:
@@ -172,7 +173,7 @@ class SimulatedCluster:
 
     async def close(self) -> None:
         """Saves the cluster if this process holds its lease."""
-        if self._leads or self._saving is not None:
+        if self._leads or self._cancel_save is not None:
             self._save()
         self._closed = True
         for inbox in self._inboxes:
@@ -260,10 +261,10 @@ class SimulatedCluster:
                 task.cancel()
 
     def _save_soon(self) -> None:
-        if self._saving is not None:
+        if self._cancel_save is not None:
             return
         wait = self._saved_at + SAVE_SECONDS - monotonic()
-        self._saving = asyncio.get_running_loop().call_later(max(0.0, wait), self._save_in_time)
+        self._cancel_save = self._clock.soon(self._save_in_time, max(0.0, wait))
 
     def _save_in_time(self) -> None:
         """Saves the cluster, or tries again soon if the disk is full. Nothing is lost meanwhile: the state is in memory, the
@@ -277,9 +278,9 @@ class SimulatedCluster:
 
     def _save(self) -> None:
         self._pump()
-        if self._saving is not None:
-            self._saving.cancel()
-            self._saving = None
+        if self._cancel_save is not None:
+            self._cancel_save()
+            self._cancel_save = None
         self._saved_at = monotonic()
         self._record.save(self._model, self._state)
         self._clock.save()

@@ -33,3 +33,10 @@ class SqlRequestCounts:
         with self._database.read() as transaction:
             rows = transaction.all(query, [rollout])
         return Counter({RequestKind(rollout, verb, resource): int(count) for verb, resource, count in rows})
+
+    def totals(self) -> dict[tuple[str, str, str], int]:
+        """Returns how many requests were sent in all, by cluster, verb and resource."""
+        query = "SELECT cluster, verb, resource, SUM(count) FROM api_request GROUP BY cluster, verb, resource"
+        with self._database.read() as transaction:
+            rows = transaction.all(query)
+        return {(cluster, verb, resource): int(count) for cluster, verb, resource, count in rows}

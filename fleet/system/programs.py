@@ -36,6 +36,14 @@ class FinishedProgram(Struct, frozen=True):
     err: bytes
 
 
+class LateError(TimeoutError):
+    """The program has not ended in time. `finished` has what it had written until it was killed."""
+
+    def __init__(self, finished: FinishedProgram) -> None:
+        super().__init__()
+        self.finished = finished
+
+
 def first(most: int) -> Keep:
     """Returns a function that keeps the first `most` bytes of an output."""
 
@@ -60,14 +68,17 @@ async def run(
     """Runs a program without standard input, until it ends. `keep` is applied to each of its two outputs. `folder` is
     the program's working directory; the default is that of this process.
 
-    Raises OSError and ValueError where the program cannot be started, and TimeoutError where it has not ended after
+    Raises OSError and ValueError where the program cannot be started, and LateError where it has not ended after
     `seconds`; then, and when the caller is cancelled, the program is killed with its children.
     """
     process = _started(argv, env, folder)
+    late = False
     exited, outputs = _exit_of(process), [_Output(process.stdout, keep), _Output(process.stderr, keep)]
     try:
         async with asyncio.timeout(seconds):
             await exited.wait()
+    except TimeoutError:
+        late = True
     finally:
         end_group(process.pid)
         try:
@@ -79,7 +90,10 @@ async def run(
             for output in outputs:
                 output.close()
     out, err = (bytes(output.kept) for output in outputs)
-    return FinishedProgram(process.returncode, out, err)
+    finished = FinishedProgram(process.returncode, out, err)
+    if late:
+        raise LateError(finished)
+    return finished
 
 
 def end_group(leader: int) -> None:

@@ -13,7 +13,7 @@ import pytest
 from fleet.config.policy import load as policy
 from fleet.core.records.errors import ConfigError, UsageError
 from fleet.hosts.inventory.ansible_run import ask
-from fleet.hosts.inventory.inventory import Hook, HostEntry, HostInventory
+from fleet.hosts.inventory.inventory import HostEntry, HostHook, HostInventory
 from fleet.hosts.inventory.source import InventorySource, load
 from fleet.kube.kubeconfig import contexts
 
@@ -66,7 +66,7 @@ def read(path: Path) -> HostInventory:
 
 
 def expected(folder: Path) -> tuple[HostEntry, ...]:
-    before = Hook('./out "$FLEET_NODE" tills', "controller", 120, str(folder))
+    before = HostHook('./out "$FLEET_NODE" tills', "controller", 120, str(folder))
     return tuple(
         HostEntry(
             name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from fleet.app.access.allowed import allowed
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from fleet.drivers.pipeline import ClusterPipeline
 
 KEEP = Retention()
+Beside = Callable[[], AbstractAsyncContextManager[object]]
 
 
 def run(
@@ -30,9 +32,11 @@ def run(
     until_idle: bool = False,
     retention: Retention = KEEP,
     jobs: JobsOf = no_jobs,
+    beside: Beside = nullcontext,
 ) -> None:
     """Runs a controller until SIGTERM or Ctrl-C; with `until_idle` until nothing is left to do. `retention` is how
-    long deleted objects of clusters are kept. `jobs` returns the scheduled jobs that the policy asks for.
+    long deleted objects of clusters are kept. `jobs` returns the scheduled jobs that the policy asks for. `beside` is
+    open while the controller runs, such as a server for monitoring.
 
     Requests that have been sent when the signal comes are awaited, and the leases are released. Raises UsageError, and
     leads nothing, where the policy is wrong or needs a program that is not installed here.
@@ -41,11 +45,16 @@ def run(
     policy = home.policy_if_any()
     for row in home.store.clusters.list():
         source_of(home, row).ensure_tools(policy)
-    asyncio.run(_run(home, show, until_idle, retention, jobs))
+    asyncio.run(_run(home, show, until_idle, retention, jobs, beside))
 
 
 async def _run(
-    home: Home, show: Callable[[str], None], until_idle: bool, retention: Retention, jobs: JobsOf
+    home: Home,
+    show: Callable[[str], None],
+    until_idle: bool,
+    retention: Retention,
+    jobs: JobsOf,
+    beside: Beside,
 ) -> None:
     from fleet.drivers.controller import Controller
 
@@ -83,7 +92,7 @@ async def _run(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     try:
-        async with running(home.clock):
+        async with running(home.clock), beside():
             await work
     except asyncio.CancelledError:
         if not stopped:

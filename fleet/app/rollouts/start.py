@@ -10,17 +10,19 @@ from msgspec.structs import replace
 from fleet.app.access.allowed import allowed
 from fleet.app.planning.effects import has_rule, plan_again, refuse_unapproved, start_of, state_of
 from fleet.app.planning.override import ensure_override_approved
+from fleet.app.rollouts.calendars import calendars_at_start
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.rollouts.staleness import added_nodes, changed_nodes
 from fleet.app.rollouts.standstill import standstill
 from fleet.app.wiring.home import Home
+from fleet.config.policy import PolicyFile
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.planning.eta import seconds_left
 from fleet.core.planning.plan import Plan, short_id
 from fleet.core.policy.access import Role
 from fleet.core.records.errors import HeldError, JournalMovedError, UsageError
 from fleet.core.rollout.codec import to_record
-from fleet.core.rollout.commands import RolloutStarted
+from fleet.core.rollout.commands import CommandRecord, RolloutStarted
 from fleet.core.rollout.goal import Start
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.text.durations import format_age, format_duration
@@ -84,7 +86,7 @@ def start(
         ensure_override_approved(home, plan)
         return replace(asked, override_freeze=override.strip())
 
-    ident = _commit(home, caller.actor, checked)
+    ident = _commit(home, caller.actor, checked, home.whole_policy())
     new = added_nodes(plan, snapshots)
     notes = [f"{len(new)} nodes have joined the pool since the plan: {', '.join(new[:SHOWN])}"] if new else []
     if policy != plan.policy:
@@ -97,7 +99,7 @@ def start(
     return Started(ident, tuple(notes))
 
 
-def _commit(home: Home, actor: str, checked: Callable[[], Start]) -> str:
+def _commit(home: Home, actor: str, checked: Callable[[], Start], file: PolicyFile) -> str:
     """Writes the start under the next free id and returns the id. Where two processes start at the same moment, one of
     them sees the other's record. `checked` returns the start, or raises the refusal by the journal as it is then."""
     journal = home.store.journal
@@ -105,10 +107,12 @@ def _commit(home: Home, actor: str, checked: Callable[[], Start]) -> str:
         newest = journal.last()
         begin = checked()
         ident = Rollouts.load(home.store).next_id
-        record = to_record(RolloutStarted(rollout=ident, start=begin))
+        records: list[CommandRecord] = [RolloutStarted(rollout=ident, start=begin)]
+        if calendars := calendars_at_start(ident, begin, file):
+            records.append(calendars)
         seen = newest.seq if newest is not None else 0
         try:
-            journal.append([record], at=home.now(), actor=actor, last=seen)
+            journal.append([*map(to_record, records)], at=home.now(), actor=actor, last=seen)
         except JournalMovedError:
             continue
         return ident

@@ -16,8 +16,10 @@ from typing import NamedTuple
 from fleet.app.wiring.home import Home
 from fleet.config.policy import PolicyFile, load_file
 from fleet.core.jobs.job import Job, JobRun
-from fleet.core.jobs.repeat import Repeat, RepeatInterval
+from fleet.core.jobs.repeat import PeriodEnd, Repeat, RepeatInterval
+from fleet.core.policy.times.calendar_events import events_of
 from fleet.core.records.errors import FleetError
+from fleet.core.text.counts import counted
 from fleet.drivers.timers.jobs import JobsOf
 
 LOG = logging.getLogger("fleet.schedule")
@@ -44,16 +46,38 @@ class JobSource(NamedTuple):
 
 
 def _calendars(file: PolicyFile) -> Iterator[JobPlan]:
-    if file.feeds:
-        count = len(file.feeds)
+    count = len(file.calendars.keys() | events_of(file.policy).names) or len(file.feeds)
+    if count:
         yield JobPlan(
             "calendars",
-            f"reads {count} calendar{'s' if count > 1 else ''} by URL (schedule.calendars)",
+            f"reads {counted(count, 'calendar')} again for rollouts under way (schedule.calendars)",
             RepeatInterval(file.schedule.calendars),
         )
 
 
-SOURCES: Sequence[JobSource] = (JobSource("fleet.app.schedule.calendars:fetch", _calendars),)
+def _reports(file: PolicyFile) -> Iterator[JobPlan]:
+    for rule in file.schedule.reports:
+        pools = ",".join(rule.pools)
+        words = ("report", rule.every, pools, rule.format)
+        yield JobPlan(
+            " ".join(word for word in words if word),
+            f"writes the report of each {rule.every} as {rule.format} into {rule.folder} (schedule.reports)",
+            PeriodEnd(rule.every),
+            {
+                "every": rule.every,
+                "folder": rule.folder,
+                "form": rule.format,
+                "pools": pools,
+                "within": rule.within,
+            },
+        )
+
+
+SOURCES: Sequence[JobSource] = (
+    JobSource("fleet.app.schedule.calendars:renew", _calendars),
+    # The forms of a report belong to the command line, which is above this room.
+    JobSource("fleet.cli.report.scheduled:write", _reports),
+)
 """Every kind of job."""
 
 

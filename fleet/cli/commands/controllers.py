@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -27,12 +29,23 @@ def run(
             show_default=False,
         ),
     ] = None,
+    listen: Annotated[
+        str,
+        typer.Option(
+            envvar="FLEET_LISTEN",
+            show_envvar=False,
+            metavar="HOST:PORT",
+            help="Serve /metrics, /healthz and /readyz there, without encryption. Default: $FLEET_LISTEN, else nowhere.",
+            show_default=False,
+        ),
+    ] = "",
 ) -> None:
     """Run the controller: it carries out rollouts and keeps the inventory up to date, until Ctrl-C.
 
     One controller leads at a time; a second one waits and takes over when the first is gone. A controller that was
     killed continues where it was, at whatever moment that happened.
     """
+    from fleet.app.rollouts.run import Beside
     from fleet.app.rollouts.run import run as work
     from fleet.app.schedule.registry import jobs_of
     from fleet.core.records.retention import Retention
@@ -40,7 +53,12 @@ def run(
 
     kept = Retention(None if history is None else timedelta(days=history))
     home = home_of(context)
-    work(home, until_idle=until_idle, show=LOG.info, retention=kept, jobs=jobs_of(home))
+    beside: Beside = nullcontext
+    if listen:
+        from fleet.app.monitoring.server import ListenAddress, monitoring
+
+        beside = partial(monitoring, home, ListenAddress.parse(listen), LOG.info)
+    work(home, LOG.info, until_idle, kept, jobs_of(home), beside)
 
 
 def agent(

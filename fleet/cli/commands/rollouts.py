@@ -147,6 +147,32 @@ def pass_(
 
 
 @app.command()
+def hook(
+    context: typer.Context,
+    rollout: Annotated[str, typer.Argument(help="Such as r-17.")],
+    name: Annotated[str, typer.Argument(metavar="HOOK", help="As fleet rollout status shows it.")],
+    again: Annotated[bool, typer.Option("--again", help="Run the hook again.")] = False,
+    passes: Annotated[bool, typer.Option("--pass", help="Let it pass, whatever it does.")] = False,
+    node: Annotated[str, typer.Option(help="NODE or CLUSTER/NODE, if several nodes wait for it.")] = "",
+    reason: Annotated[str, typer.Option(help="What you found; kept in the journal.")] = "",
+) -> None:
+    """Run a hook again whose outcome nobody knows, or let it pass on your word. One that runs is stopped by --pass.
+
+    The hook of a rollout or a stage that has failed is also run again by resume.
+    """
+    from fleet.app.rollouts.hooks import HookOrder, resolve_hook
+    from fleet.cli.terminal.output import show
+    from fleet.core.records.errors import UsageError
+
+    home = home_of(context)
+    if again == passes:
+        raise UsageError("expected either --again or --pass", "fleet rollout hook --help")
+    resolved, (place, _) = resolve_hook(home, HookOrder(rollout, name, again, node, reason))
+    show(f"Hook {name} {place} {'runs again' if again else 'passes'} in {resolved.id}.")
+    _ensure_controller(home)
+
+
+@app.command()
 def abort(context: typer.Context, rollout: RolloutArgument = "") -> None:
     """Finish what has begun, start nothing new, and remove fleet's marks from the rest. Cannot be undone."""
     _send(context, "abort", rollout, "Aborted {}: what has begun is finished, and nothing new starts.")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from fleet.core.policy.times.calendar_events import CalendarVersion
+
 MOST = 100
 """The number of problems after which the rest of a file is not read: such a file is not a policy."""
 
@@ -44,6 +46,10 @@ class Findings:
 
         self.feeds: set[str] = set()
         """The URLs of calendars that the file names."""
+        self.calendars: dict[str, CalendarVersion] = {}
+        """The texts of the calendars that were read, by the calendar's name."""
+        self.stale: list[str] = []
+        """The calendars whose servers did not answer when they were last asked, each with the reason."""
 
     def problem(self, place: SourcePlace, message: str) -> None:
         """Adds a mistake. Raises TooMany where there are more than MOST."""

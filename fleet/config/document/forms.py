@@ -64,6 +64,12 @@ def _text(text: str) -> str:
     return text
 
 
+def _script(text: str) -> str:
+    if not text or not text.replace("\n", " ").replace("\t", " ").isprintable():
+        raise ValueError(text)
+    return text
+
+
 def _version(text: str) -> str:
     if len(text) > NAME_MOST:
         raise ValueError(text)
@@ -108,6 +114,8 @@ def _source(text: str) -> str:
 
 
 TEXT = ValueForm("text", _text)
+SCRIPT = ValueForm("text, which may have several lines", _script)
+NAMESPACE = matching("the name of a namespace", r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 VERSION = ValueForm("text of at most 256 characters", _version)
 URL = ValueForm("a URL such as https://10.0.0.1:9090, without user, password, ? and # in it", _url)
 TITLE = matching(

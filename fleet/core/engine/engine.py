@@ -21,6 +21,7 @@ from fleet.core.engine.cleanup import Cleanup
 from fleet.core.engine.decision import Decision
 from fleet.core.engine.gate_cache import GateCache, HeldParams
 from fleet.core.engine.gate_questions import GateQuestions
+from fleet.core.engine.hook_places import HookPlaces
 from fleet.core.engine.slots import Slots
 from fleet.core.engine.staging import Staging
 from fleet.core.engine.workload_gates import WorkloadGates
@@ -42,6 +43,7 @@ from fleet.core.rollout.rollout import Rollout, RolloutState
 from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import DRAINED, Step, StepResult
 from fleet.core.state.engine_state import EngineState
+from fleet.core.state.hook_calls import Expected
 from fleet.core.state.indexes.engine_index import EngineIndex
 from fleet.core.steps.dispatch import advance
 from fleet.core.steps.stage import mark, why_unmarked
@@ -60,17 +62,16 @@ class Engine:
         foretells: bool = False,
         index: EngineIndex | None = None,
         ledger: Ledger | None = None,
+        expected: Expected | None = None,
     ) -> None:
-        """`sites`: the site of each cluster.
-
-        `views`: the views of another engine, which must not be used any more. `salt`: a suffix of
-        the ids of this engine's actions, which no other controller uses. `foretells`: the engine's decisions make a
-        plan on a model, so that nodes whose drain no model can predict are held. `index`: the engine's indexes, if they
-        are not to be built from `sites`, `views` and `salt`. `ledger`: the approvals in the journal; None: no
-        approvals are asked for, as where a plan is made.
+        """`sites`: the site of each cluster. `views`: the views of another engine, which must not be used any more.
+        `salt`: a suffix of the ids of this engine's actions, which no other controller uses. `foretells`: the engine's
+        decisions make a plan on a model, so that nodes whose drain no model can predict are held. `index`: the engine's
+        indexes, if they are not to be built from `sites`, `views` and `salt`. `ledger`: the approvals in the journal;
+        None: no approvals are asked for. `expected`: how long hooks take; None: drivers run them. Both as in a plan.
         """
         self._approvals = ApprovalGate(ledger) if ledger is not None else None
-        self._index = index or EngineIndex(sites, EngineState(salt, views))
+        self._index = index or EngineIndex(sites, EngineState(salt, views, expected))
         self._state = self._index.state
         self._staging = Staging(self._index)
         self._cleanup = Cleanup(self._index)
@@ -79,6 +80,9 @@ class Engine:
         self._workloads = WorkloadGates(self._state, foretells)
         self.gate_questions = GateQuestions(self._gates, self._workloads.measure, foretells)
         """A driver takes the questions that are due, and reports the answers."""
+        self.hooks = self._state.hooks
+        """A driver takes the hooks to run and to stop, and reports how they ended."""
+        self._hook_places = HookPlaces(self._state, self._gates)
         self._blockers = Blockers(self._index, self._gates, foretells)
         self._slots = Slots(self._index, self._blockers)
         self._canaries = Canaries(self._index, self._blockers, vacancies)
@@ -96,11 +100,12 @@ class Engine:
 
     @property
     def timed(self) -> bool:
-        """Returns whether time alone will change something: a window, a freeze, a phased rollout, the replacement
-        of a canary, or the proof of a voter."""
+        """Returns whether time alone will change something: a window, a freeze, a phased rollout, a gate, a hook, the
+        replacement of a canary, or the proof of a voter."""
         return (
             self._gates.timed
             or any(self._gates.points())
+            or self._state.hooks.running
             or self._canaries.waits
             or bool(self._state.quorums.awaiting_upgraded)
             or self._state.timers.opens
@@ -127,11 +132,9 @@ class Engine:
         return groups_without(self._index, ref)
 
     def add(self, rollout: Rollout) -> None:
-        """Adds a rollout to work on, either new or rebuilt from the journal.
-
-        Its open intents are those of a controller that has stopped. Their outcome is observed in the clusters, and
-        whatever is missing is requested again under the same token.
-        """
+        """Adds a rollout, either new or rebuilt from the journal. Its open intents are those of a controller that has
+        stopped. Their outcome is observed in the clusters, and whatever is missing is requested again under the same
+        token."""
         for ident in list(rollout.intents):
             rollout.add_outcome(ident, Result.UNKNOWN)
         self._index.add(rollout)
@@ -167,6 +170,7 @@ class Engine:
         state.log, state.changed = [], {}
         if state.wake_due(now):
             self._canaries.note_event()
+        self._hook_places.end_hooks(self.rollouts, now)
         self._halt_unapproved(now)
         self._advance_runs(now)
         self._begin(now)
@@ -213,6 +217,7 @@ class Engine:
         self._halt(now)
         self._change_canaries(now)
         self._recheck_gates(now)
+        self._hook_places.run(now)
         self._begin_staging(now)
         self._begin_slots(now)
 
@@ -299,10 +304,17 @@ class Engine:
         """Cleans up after ended runs, and finishes rollouts in which nothing is left to do."""
         for rollout in self.rollouts.values():
             clean = self._cleanup.advance(rollout, now)
-            if rollout.active and not rollout.remaining and clean and not rollout.intents:
+            at_end = rollout.active and not rollout.remaining and clean and not rollout.intents
+            if at_end and self._hook_places.ended(rollout, now):
                 self._state.decide(rollout, RolloutFinished(rollout=rollout.id), now)
                 self._gates.end(rollout)
+        self._hook_places.stop(self.rollouts.values())
 
     def _wake(self, now: datetime) -> datetime | None:
-        moments = (self._state.timers.next_wake, self._gates.opens(now), self.gate_questions.wake(now))
+        moments = (
+            self._state.timers.next_wake,
+            self._gates.opens(now),
+            self.gate_questions.wake(now),
+            self._hook_places.wake,
+        )
         return min((moment for moment in moments if moment is not None), default=None)

@@ -12,8 +12,11 @@ from typing import NamedTuple
 
 from fleet.core.guards import gates
 from fleet.core.objects.node import NodeRef
+from fleet.core.policy.hooks.hook import HookMoment
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
+from fleet.core.rollout.hooks.hook_holds import HELD_BY_HOOKS
+from fleet.core.rollout.hooks.hook_state import HookPlace
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
 from fleet.core.rollout.stages.gate_state import GatePoint
@@ -130,6 +133,16 @@ class GateCache:
         }
         for ident, point in sorted(points):
             yield self._rollouts[ident], point
+
+    def hook_places(self) -> Iterator[tuple[Rollout, HookPlace]]:
+        """Yields the rollouts and stages whose hooks keep runs from beginning, as last evaluated."""
+        places = {
+            (group.rollout, HookPlace(HookMoment(str(held.params["moment"])), str(held.params["of"])))
+            for group, held in self._closed_by.items()
+            if held is not None and held.reason in HELD_BY_HOOKS
+        }
+        for ident, place in sorted(places):
+            yield self._rollouts[ident], place
 
     def opens(self, now: datetime) -> datetime | None:
         """Returns the time at which the first window opens or freeze ends for which runs wait; None: no run waits for

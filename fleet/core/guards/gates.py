@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator
 from fleet.core.guards import stages
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
+from fleet.core.rollout.hooks import hook_holds
 from fleet.core.rollout.rollout import Rollout, RolloutState
 from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
@@ -22,15 +23,15 @@ def held(rollout: Rollout) -> Held | None:
     match rollout.state:
         case RolloutState.PAUSED:
             return Held(Reason.PAUSED, rollout.id, {"by": rollout.state_by})
-        case RolloutState.HALTED if not (rollout.failures or rollout.gates.failed):
+        case RolloutState.HALTED if not (rollout.failures or rollout.gates.failed or rollout.hooks.failed):
             return Held(Reason.NOT_APPROVED, rollout.id, {"why": rollout.why, "plan": rollout.start.plan})
         case RolloutState.HALTED:
             # No node has failed that an operator could look at.
-            anew = (
-                {"advice": f"fleet rollout resume {rollout.id} asks the gate anew"}
-                if rollout.gates.failed
-                else {}
-            )
+            anew: dict[str, str | int] = {}
+            if rollout.gates.failed:
+                anew = {"advice": f"fleet rollout resume {rollout.id} asks the gate anew"}
+            elif rollout.hooks.failed:
+                anew = {"advice": f"fix what the hook needs; fleet rollout resume {rollout.id} runs it again"}
             return Held(Reason.HALTED, rollout.id, {"why": rollout.why, **anew})
         case RolloutState.ABORTED:
             return Held(Reason.ABORTED, rollout.id, {"by": rollout.state_by})
@@ -116,7 +117,7 @@ def missing_canaries(rollout: Rollout, pool: str) -> int:
 
 def begin(rollout: Rollout, run: Run) -> Held | None:
     """Returns what holds a run that has not begun, or None."""
-    found = held(rollout) or stages.held(rollout, run)
+    found = held(rollout) or hook_holds.before_rollout(rollout) or stages.held(rollout, run)
     if found is not None or run.goal.canary:
         return found
     return canary(rollout, run) or stages.pool_gate(rollout, run.goal.pool)

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from fleet.core.policy.gate import AnyGate, OperatorGate, SoakGate
+from fleet.core.policy.hooks.hook import HookMoment
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
+from fleet.core.rollout.hooks import hook_holds
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
 from fleet.core.rollout.stages.gate_state import POOL, STAGE, GatePoint, GateState
@@ -25,9 +27,11 @@ def held(rollout: Rollout, run: Run) -> Held | None:
             return Held(Reason.STAGE, name, {"open": progress.open[before]})
     for before in range(index):
         stage = progress.stages[before]
+        if progress.size[before] and (hook := hook_holds.of_stage(rollout, before, HookMoment.AFTER_STAGE)):
+            return hook
         if progress.size[before] and (gate := open_gate(rollout, GatePoint(STAGE, stage.name), stage.gates)):
             return gate
-    return _site(rollout, run, index)
+    return hook_holds.of_stage(rollout, index, HookMoment.BEFORE_STAGE) or _site(rollout, run, index)
 
 
 def pool_gate(rollout: Rollout, pool: str) -> Held | None:

@@ -8,11 +8,12 @@ from typing import Literal
 from msgspec import UNSET, Struct, UnsetType
 
 from fleet.core.objects.node import SITE_LABEL, Node
-from fleet.core.objects.selector import Selector
+from fleet.core.objects.selector import Selector, covers
 from fleet.core.policy.alerting.silence import SilenceRule
 from fleet.core.policy.bounds import AtLeastOne
 from fleet.core.policy.drain_rule import PodRule
 from fleet.core.policy.gate import AnyGate
+from fleet.core.policy.hooks.hook import Hooks
 from fleet.core.policy.rollout_stage import RolloutStage
 from fleet.core.policy.times.freeze import Freeze, FreezeCalendar
 from fleet.core.policy.times.window import RecurringWindow, Window, WindowLevel
@@ -148,6 +149,8 @@ class Pool(Struct, frozen=True):
     playbooks: dict[str, str] = {}
     """Playbooks that replace fleet's own for machines that are reached by playbooks: step and absolute path of the
     file."""
+    hooks: Hooks | UnsetType = UNSET
+    """What runs before and after each node of the pool."""
     approvals: ApprovalRule | UnsetType = UNSET
     """UNSET: the policy has no rule, and nothing about approvals is written into plans and the journal."""
     upgrade: UpgradeRule | UnsetType = UNSET
@@ -156,6 +159,12 @@ class Pool(Struct, frozen=True):
     def holds(self, cluster: str, node: Node) -> bool:
         """Returns whether clusters and selector of the pool match a node of this cluster."""
         return (not self.clusters or cluster in self.clusters) and self.selector.matches(node.labels)
+
+    def covers(self, narrow: Pool) -> bool:
+        """Returns whether the pool matches every node that `narrow` matches, as far as their selectors show."""
+        if self.clusters and not (narrow.clusters and set(narrow.clusters) <= set(self.clusters)):
+            return False
+        return covers(self.selector, narrow.selector)
 
 
 class Policy(Struct, frozen=True):
@@ -173,6 +182,8 @@ class Policy(Struct, frozen=True):
     quorums: tuple[QuorumGroup, ...] = ()
     stages: tuple[RolloutStage, ...] | UnsetType = UNSET
     """The stages of every rollout, in order. UNSET: all nodes belong to one."""
+    hooks: Hooks | UnsetType = UNSET
+    """What runs before and after every rollout."""
 
     def quorum_rule(self, group: Quorum) -> QuorumRule:
         """Returns the rule of a quorum group: that of the policy, else that of the group's annotation, else the

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from fleet.core.policy.gate import AnyGate
+from fleet.core.policy.hooks.hook import Hooks
 
 
 class RolloutStage(Struct, frozen=True):
@@ -22,6 +23,8 @@ class RolloutStage(Struct, frozen=True):
     """The number of sites in which nodes of this stage are in work at once. None: all of them."""
     gates: tuple[AnyGate, ...] = ()
     """Asked when all nodes of the stage have ended, before the next stage begins."""
+    hooks: Hooks | UnsetType = UNSET
+    """What runs before and after the nodes of the stage."""
 
     def holds(self, pool: str, cluster: str, site: str) -> bool:
         """Returns whether a node of this pool, cluster and site is in the stage, if no earlier stage has it."""

@@ -14,6 +14,8 @@ import msgspec
 from msgspec import NODEFAULT, Struct
 from msgspec.inspect import DateTimeType, Field, StructType, Type, UnionType, type_info
 
+from fleet.core.approval.exceptions import ExceptionList
+from fleet.core.drift.drift_report import DriftReport, OrphanReport
 from fleet.core.exposure.exposure_report import ExposureReport
 from fleet.core.linting.finding import LintResult
 from fleet.core.planning.plan import Plan
@@ -34,8 +36,11 @@ PUBLISHED: Mapping[str, tuple[type[Struct], str]] = {
     "journal": (JournalExport, "fleet audit export"),
     "report": (Report, "fleet report ROLLOUT -o json"),
     "period-report": (PeriodReport, "fleet report --fleet --quarter QUARTER -o json"),
+    "drift": (DriftReport, "fleet drift -o json"),
+    "orphans": (OrphanReport, "fleet orphans -o json"),
     "exposure": (ExposureReport, "fleet exposure CONDITION -o json"),
     "approvals": (ApprovalList, "fleet plan approvals -o json"),
+    "exceptions": (ExceptionList, "fleet exception list -o json"),
     "access": (OwnAccess, "fleet access show -o json"),
     "lint": (LintResult, "fleet lint -o json"),
 }

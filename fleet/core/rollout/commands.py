@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from msgspec import field
 
 from fleet.core.objects.node import NodeRef
+from fleet.core.policy.hooks.hook import HookMoment
+from fleet.core.policy.times.calendar_events import CalendarEvents, CalendarVersion
 from fleet.core.records.identity import Identity
 from fleet.core.rollout.goal import Start
+from fleet.core.rollout.hooks.hook_state import HookPlace
 from fleet.core.rollout.record import TypedRecord
 from fleet.core.rollout.stages.gate_state import GatePoint
 
@@ -46,11 +50,37 @@ class NodeReleased(CommandRecord, frozen=True, gc=False, kw_only=True, tag="rele
     node: NodeRef
 
 
+class CalendarsRead(CommandRecord, frozen=True, gc=False, kw_only=True, tag="calendars"):
+    """The calendars by which the rollout goes from now on. Written when the rollout is started, and by the controller when
+    the events of a calendar have changed."""
+
+    events: CalendarEvents
+    versions: dict[str, CalendarVersion] = field(default_factory=dict)
+    """The texts that the events were read from, by the name of the calendar."""
+
+
 class GateOverruled(CommandRecord, frozen=True, gc=False, kw_only=True, tag="pass"):
     """Lets a gate pass by the word of an operator, whatever its measurements say."""
 
     point: GatePoint
     gate: str
+
+
+class HookResolved(CommandRecord, frozen=True, gc=False, kw_only=True, tag="hook"):
+    """Lets a hook pass by the word of an operator, or runs it again."""
+
+    node: NodeRef | None = None
+    """The node of a hook of a node."""
+    moment: HookMoment
+    stage: str = ""
+    """The stage of a hook of a stage."""
+    hook: str
+    again: bool = False
+    """True: the hook is run again, as if it had never run. False: it passes."""
+
+    @property
+    def place(self) -> HookPlace:
+        return HookPlace(self.moment, str(self.node) if self.node is not None else self.stage)
 
 
 class JournalAccepted(CommandRecord, frozen=True, gc=False, kw_only=True, tag="accept"):
@@ -101,18 +131,52 @@ class PlanRejected(CommandRecord, frozen=True, gc=False, kw_only=True, tag="reje
     by: Identity
 
 
+class ExceptionRequested(CommandRecord, frozen=True, gc=False, kw_only=True, tag="exception"):
+    """Asks that nodes may stay behind a release until a given moment. Another user has to grant that."""
+
+    id: str
+    nodes: tuple[str, ...] = ()
+    """As `cluster/name`."""
+    pools: tuple[str, ...] = ()
+    version: str = ""
+    """The release. Empty: every release."""
+    until: datetime
+    owner: str
+    """Who answers for the nodes while they stay behind."""
+    by: Identity
+
+
+class ExceptionGranted(CommandRecord, frozen=True, gc=False, kw_only=True, tag="exception-granted"):
+    """Grants an exception, which is in force from now on. `reason` is the approver's comment."""
+
+    id: str
+    by: Identity
+
+
+class ExceptionRevoked(CommandRecord, frozen=True, gc=False, kw_only=True, tag="exception-revoked"):
+    """Revokes an exception, or refuses one that is not granted yet."""
+
+    id: str
+    by: Identity
+
+
 COMMANDS: tuple[type[CommandRecord], ...] = (
     RolloutStarted,
     RolloutPaused,
     RolloutResumed,
     RolloutAborted,
     NodeReleased,
+    CalendarsRead,
     GateOverruled,
+    HookResolved,
     JournalAccepted,
     LogRequested,
     HostsClaimed,
     PlanApproved,
     PlanRejected,
+    ExceptionRequested,
+    ExceptionGranted,
+    ExceptionRevoked,
 )
 
 ORDERS: Mapping[str, type[CommandRecord]] = {

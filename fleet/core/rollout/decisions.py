@@ -6,6 +6,8 @@ from msgspec import UNSET, UnsetType
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.gate import GateVerdict
+from fleet.core.policy.hooks.hook import HookMoment
+from fleet.core.rollout.hooks.hook_state import HookPlace, HookResult
 from fleet.core.rollout.record import TypedRecord
 from fleet.core.rollout.stages.gate_state import GatePoint
 from fleet.core.rollout.steps import Step, StepResult
@@ -131,6 +133,35 @@ class GateFailed(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="gate-
     why: str
 
 
+class HookRecord(DecisionRecord, frozen=True, gc=False, kw_only=True):
+    """A record about one attempt of a hook."""
+
+    node: NodeRef | None = None
+    """The node of a hook of a node."""
+    moment: HookMoment
+    stage: str | UnsetType = UNSET
+    """The stage of a hook of a stage."""
+    hook: str
+    attempt: int
+
+    @property
+    def place(self) -> HookPlace:
+        return HookPlace(self.moment, str(self.node) if self.node is not None else self.stage or "")
+
+
+class HookStarted(HookRecord, frozen=True, gc=False, kw_only=True, tag="hook-started"):
+    """A hook is run from now on."""
+
+
+class HookEnded(HookRecord, frozen=True, gc=False, kw_only=True, tag="hook-ended"):
+    """A hook has ended."""
+
+    result: HookResult
+    message: str = ""
+    output: str = ""
+    """The end of its output, without secrets."""
+
+
 DECISIONS: tuple[type[DecisionRecord], ...] = (
     StepFinished,
     RunRetried,
@@ -145,4 +176,6 @@ DECISIONS: tuple[type[DecisionRecord], ...] = (
     GateMeasured,
     GatePassed,
     GateFailed,
+    HookStarted,
+    HookEnded,
 )

@@ -13,14 +13,17 @@ from msgspec.structs import replace
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Amount, Pool
 from fleet.core.policy.schedule import Schedule, Schedules
+from fleet.core.policy.times.calendar_events import CalendarEvents, with_events
 from fleet.core.releases.release import Stream
 from fleet.core.releases.upgrade_path import UpgradePaths
 from fleet.core.rollout import returning_pods
 from fleet.core.rollout.action import Action, AnyAction, Cordon, Evict, Result
 from fleet.core.rollout.codec import Journaled
 from fleet.core.rollout.commands import (
+    CalendarsRead,
     CommandRecord,
     GateOverruled,
+    HookResolved,
     NodeReleased,
     RolloutAborted,
     RolloutPaused,
@@ -34,6 +37,8 @@ from fleet.core.rollout.decisions import (
     GateMeasured,
     GatePassed,
     GateReached,
+    HookEnded,
+    HookStarted,
     NodeCleaned,
     NodeReregistered,
     RolloutFinished,
@@ -43,6 +48,7 @@ from fleet.core.rollout.decisions import (
     WorkloadsNoted,
 )
 from fleet.core.rollout.goal import Goal, Start
+from fleet.core.rollout.hooks.hook_states import HookStates
 from fleet.core.rollout.record import ActionEnded, PodsTimed, TaskPlayed, UnknownRecord
 from fleet.core.rollout.run import Run, after_step
 from fleet.core.rollout.stages.gate_states import GateStates
@@ -71,7 +77,9 @@ class Rollout:
         self.id = ident
         self.start = start
         self.policy = start.policy
-        self.schedules = Schedules(start.policy, freezes=isinstance(start.override_freeze, UnsetType))
+        self.calendars: CalendarEvents | None = None
+        """The calendars by which the rollout goes, as they were read last. None: those of its plan."""
+        self.schedules = self._schedules()
         self.release = start.release
         self.started_at = at
         self.by = by
@@ -107,6 +115,8 @@ class Rollout:
         """None: the policy has no stages."""
         self.gates = GateStates()
         """The gates that the rollout has reached."""
+        self.hooks = HookStates()
+        """The hooks that the rollout has started."""
         self._paths: dict[str, UpgradePaths] = {}
         self.needs_cleanup: set[NodeRef] = set()
         """The nodes that were released after the rollout's end and from which fleet's marks have not been removed
@@ -127,6 +137,15 @@ class Rollout:
         if pool is None:
             raise KeyError(run.goal.pool)
         return pool
+
+    def _schedules(self) -> Schedules:
+        return Schedules(self.policy, freezes=isinstance(self.start.override_freeze, UnsetType))
+
+    def read_calendars(self, events: CalendarEvents) -> None:
+        """Goes by these events from now on. Called by `apply`, and when a checkpoint is restored."""
+        self.calendars = events
+        self.policy = with_events(self.policy, events)
+        self.schedules = self._schedules()
 
     @property
     def override_freeze(self) -> str:
@@ -209,13 +228,18 @@ class Rollout:
                     self.allowance += self.failures
                 # Also if the rollout was paused after a gate had halted it.
                 self.gates.forget_failed()
+                self.hooks.forget_failed()
                 self._enter(RolloutState.RUNNING, at, actor)
             case RolloutAborted():
                 self._enter(RolloutState.ABORTED, at, actor)
             case NodeReleased():
                 self._release(command.node)
+            case CalendarsRead():
+                self.read_calendars(command.events)
             case GateOverruled():
                 self.gates.apply(command, at, self.policy)
+            case HookResolved():
+                self.hooks.apply(command, at)
             case _:
                 raise ValueError(f"command {command.kind!r} does not change a rollout that has started")
 
@@ -247,6 +271,8 @@ class Rollout:
                 self.needs_cleanup.discard(decision.node)
             case GateReached() | WorkloadsNoted() | GateMeasured() | GatePassed() | GateFailed():
                 self.gates.apply(decision, at, self.policy)
+            case HookStarted() | HookEnded():
+                self.hooks.apply(decision, at)
             case RolloutFinished():
                 self._enter(RolloutState.FINISHED, at, "fleet")
                 self.ended_at = at

@@ -20,6 +20,7 @@ from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import StepResult, next_step
 from fleet.core.state.drain_progress import DrainProgress
+from fleet.core.state.hook_calls import Expected, HookCalls
 from fleet.core.state.in_flight import ActionKey, InFlightActions
 from fleet.core.state.quorum_index import QuorumIndex
 from fleet.core.state.requeue_timers import RequeueTimers
@@ -29,8 +30,14 @@ STEP_ACTIONS = ("stage", "cordon", "reboot", "uncordon")
 
 
 class EngineState:
-    def __init__(self, salt: str = "", views: Mapping[str, ClusterView] | None = None) -> None:
-        """`views`: the views of another engine, which must not be used any more.
+    def __init__(
+        self,
+        salt: str = "",
+        views: Mapping[str, ClusterView] | None = None,
+        expected: Expected | None = None,
+    ) -> None:
+        """`views`: the views of another engine, which must not be used any more. `expected`: how long hooks take, where
+        a plan is made.
 
         `salt` ends the ids of actions, so that no two controllers give the same one, also where the journal of the
         first was lost.
@@ -43,6 +50,7 @@ class EngineState:
                 self.quorums.upsert(group)
         self.timers = RequeueTimers()
         self.actions = InFlightActions(self.timers)
+        self.hooks = HookCalls(expected)
         self.drains = DrainProgress()
         self.log: list[Journaled] = []
         """The records of this decision so far, in order."""

@@ -9,6 +9,7 @@ from fleet.core.guards import gates
 from fleet.core.guards.guards import Moment, held_at
 from fleet.core.guards.pods import capacity
 from fleet.core.objects import identity
+from fleet.core.policy.hooks.hook import HookMoment
 from fleet.core.records.held import Held
 from fleet.core.releases.release import is_release
 from fleet.core.rollout.steps import StepResult
@@ -16,6 +17,7 @@ from fleet.core.steps import daemonsets, quorum_work, silences
 from fleet.core.steps.context import StepContext, StepEnd, failed
 from fleet.core.steps.drain_wave import overdue, wave_of
 from fleet.core.steps.evict import ComesBackError, evict, unfinished
+from fleet.core.steps.hooks import is_running, run_hooks
 from fleet.core.third_parties.party import Does
 
 SETTLE = timedelta(seconds=2)
@@ -29,7 +31,9 @@ CORDON_ATTEMPTS = 4
 def cordon(context: StepContext) -> StepEnd | None:
     """Cordons the node, after the snapshots that its quorum groups require, and with its alerts silenced."""
     if context.cordoned_by_us:
-        return StepEnd(StepResult.DONE)
+        return _after_cordon(context)
+    if is_running(context):
+        return None
     if context.node.foreign_cordon:
         return StepEnd(StepResult.BACK)
     if held := gates.paused(context.rollout):
@@ -50,6 +54,20 @@ def cordon(context: StepContext) -> StepEnd | None:
     if actions.failures(key) >= CORDON_ATTEMPTS:
         return failed(f"cordon refused: {actions.last_failure(key)}")
     return _until_cordoned(context)
+
+
+def _after_cordon(context: StepContext) -> StepEnd | None:
+    """Runs the hooks before the node, which is cordoned and has all of its pods."""
+    if (held := gates.paused(context.rollout)) and not is_running(context):
+        context.hold(held)
+        return None
+    waits = run_hooks(context, HookMoment.BEFORE_NODE)
+    if isinstance(waits, str):
+        return failed(waits)
+    if waits is not None:
+        context.hold(waits)
+        return None
+    return StepEnd(StepResult.DONE)
 
 
 def _until_cordoned(context: StepContext) -> StepEnd | None:

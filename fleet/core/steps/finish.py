@@ -6,20 +6,33 @@ from datetime import datetime, timedelta
 
 from fleet.core.guards import nodes
 from fleet.core.objects.machine import Machine
+from fleet.core.policy.hooks.hook import HookMoment
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import CancelRequest, Unmark
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
-from fleet.core.rollout.steps import StepResult
+from fleet.core.rollout.steps import Step, StepResult
 from fleet.core.state.indexes.engine_index import EngineIndex
 from fleet.core.steps import daemonsets, quorum_work, verification
 from fleet.core.steps.context import StepContext, StepEnd, failed
+from fleet.core.steps.hooks import is_running, run_hooks
 from fleet.core.steps.reboot import newly_failed
 
 
 def uncordon(context: StepContext) -> StepEnd | None:
     """Puts the node back into service: it is upgraded and proven, or its run failed or was aborted before the reboot."""
+    after = context.run.step is Step.UNCORDON
+    waits = run_hooks(context, HookMoment.AFTER_NODE) if after else None
+    if isinstance(waits, str):
+        return failed(waits)
+    if waits is not None:
+        context.hold(waits)
+        return None
+    if is_running(context):
+        return None
+    if after and context.rollout.pool(context.run).hooks:
+        context.hold()
     if not context.has_our_marks:
         return StepEnd(StepResult.CANCELLED if context.run.cancelled else StepResult.DONE)
     context.request_uncordon()

@@ -22,9 +22,9 @@ from fleet.hosts.inventory.inventory import (
     SCRIPT,
     USER,
     WHERE,
-    Hook,
     HookPlace,
     HostEntry,
+    HostHook,
     HostInventory,
     duplicates,
     raising_all,
@@ -149,11 +149,11 @@ def _groups(reader: Reader) -> dict[str, str]:
     }
 
 
-def _hook(reader: Reader, name: str, folder: str) -> Hook | None:
+def _hook(reader: Reader, name: str, folder: str) -> HostHook | None:
     run = reader.value(f"fleet_{name}", SCRIPT, "")
     on: HookPlace = reader.value(f"fleet_{name}_on", forms.choice(WHERE), WHERE["host"])
     timeout = reader.value(f"fleet_{name}_timeout", forms.seconds(1), 30 if name == "ready" else 300)
-    return Hook(run, on, timeout, folder if on == "controller" else "") if run else None
+    return HostHook(run, on, timeout, folder if on == "controller" else "") if run else None
 
 
 def _refuse_other_ways(reader: Reader) -> None:

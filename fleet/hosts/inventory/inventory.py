@@ -23,7 +23,7 @@ WHERE: dict[str, HookPlace] = {"host": "host", "controller": "controller"}
 HINT = "docs/hosts.md has every key"
 
 
-class Hook(Struct, frozen=True):
+class HostHook(Struct, frozen=True):
     """A command line for `sh -c`; several lines are a script. Exit code 0 means success."""
 
     run: str
@@ -52,11 +52,11 @@ class HostEntry(Struct, frozen=True):
     """The source of the host's releases, for operating systems that need one."""
     cordoned: bool = False
     """True if an operator has cordoned the host in the inventory: fleet does nothing to it."""
-    before: Hook | None = None
+    before: HostHook | None = None
     """The hook that takes the host out of service before its reboot."""
-    after: Hook | None = None
+    after: HostHook | None = None
     """The hook that puts the host back into service, after the reboot was proven or was given up."""
-    ready: Hook | None = None
+    ready: HostHook | None = None
     """The hook that checks whether the host's service works."""
 
 
@@ -168,7 +168,7 @@ def _host(reader: Reader, base: HostEntry, folder: str) -> HostEntry:
     )
 
 
-def _hook(reader: Reader, key: str, base: Hook | None, folder: str) -> Hook | None:
+def _hook(reader: Reader, key: str, base: HostHook | None, folder: str) -> HostHook | None:
     part = reader.block(key)
     run = part.value("run", SCRIPT, "")
     on: HookPlace = part.value("on", forms.choice(WHERE), WHERE["host"])
@@ -177,7 +177,7 @@ def _hook(reader: Reader, key: str, base: Hook | None, folder: str) -> Hook | No
         return base
     if not part.has("run"):
         part.problem("expected the key run (a command line or a script for sh), found none")
-    return Hook(run, on, timeout, folder if on == "controller" else "")
+    return HostHook(run, on, timeout, folder if on == "controller" else "")
 
 
 def _relative_to_file(path: Path, name: str) -> str:

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import os
 import shutil
-import signal
 import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -24,6 +23,7 @@ from fleet.core.records.errors import UsageError
 from fleet.core.text.environment import for_others
 from fleet.machines.ansible.events import AnsibleEvents, AnsibleResult
 from fleet.machines.errors import MachineError
+from fleet.system.marked import end_marked
 from fleet.system.programs import end_group
 
 KEPT = 3
@@ -183,21 +183,8 @@ async def reap(folder: Path) -> None:
     sessions of their own, and go on when a controller was killed. Raises TimeoutError."""
     async with asyncio.timeout(GRACE):
         # The pause between two checks.
-        while await asyncio.to_thread(_kill, f"{_MARK}={folder}/".encode()):  # noqa: ASYNC110
+        while await asyncio.to_thread(end_marked, f"{_MARK}={folder}/".encode(), prefix=True):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
-
-
-def _kill(mark: bytes) -> int:
-    """Kills the processes with this text in their environment, and returns how many there were."""
-    found = 0
-    for process in Path("/proc").iterdir():
-        if not process.name.isdigit():
-            continue
-        with contextlib.suppress(OSError):
-            if any(variable.startswith(mark) for variable in (process / "environ").read_bytes().split(b"\0")):
-                found += 1
-                os.kill(int(process.name), signal.SIGKILL)
-    return found
 
 
 def _forget_environment(folder: Path) -> None:

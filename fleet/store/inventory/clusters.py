@@ -82,7 +82,7 @@ class Clusters:
                 f"no cluster {name}",
                 f"known: {', '.join(found)}"
                 if found
-                else "fleet cluster add NAME --kubeconfig FILE --site SITE",
+                else "fleet cluster import adds those of your kubeconfig, fleet cluster add a single one",
             )
         return found[name]
 

@@ -55,6 +55,11 @@ class ControllerLease:
         with self._database.read() as transaction:
             return _stored(transaction).expires_at
 
+    def epoch(self) -> int:
+        """Returns the epoch of the last holder; 0 before the first."""
+        with self._database.read() as transaction:
+            return epoch(transaction)
+
     def current(self, at: datetime) -> str | None:
         """Returns the identity of the holder; None where there is none, or the lease has expired."""
         with self._database.read() as transaction:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.app.rollouts.demo import prepare
+from fleet.app.demo.prepare import prepare
 from fleet.cli.main import run
 from fleet.core.records.errors import UsageError
 from fleet.simulated.demo import POLICY

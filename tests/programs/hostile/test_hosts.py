@@ -20,7 +20,7 @@ from fleet.core.objects.machine import MESSAGE_MOST
 from fleet.core.records.errors import FleetError, UnreachableError
 from fleet.core.releases.release import Release
 from fleet.hosts import facts, hooks, ownership
-from fleet.hosts.inventory.inventory import Hook
+from fleet.hosts.inventory.inventory import HostHook
 from fleet.machines import job
 from fleet.machines.agent.boot_log import JournalctlBootLog
 from fleet.machines.ansible.events import AnsibleEvents, message_of
@@ -156,7 +156,7 @@ def test_probes_beside_the_release_handle_any_output() -> None:
             lambda: detect(host),
             lambda: find_competing_updaters(host),
             lambda: job.finish(host, "t", ("true",), lambda _: None, look=0.0),
-            lambda: hooks.ready(Hook("true"), host, {}),
+            lambda: hooks.ready(HostHook("true"), host, {}),
             lambda: JournalctlBootLog(host).last_boot(known="b"),
         ]
     )

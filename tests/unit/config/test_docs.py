@@ -21,14 +21,25 @@ clusters: [{windows: [{}]}]
 notifications: [{}]
 schedule: {reports: [{}]}
 quorums: [{selector: {matchExpressions: [{}]}}]
-stages: [{gates: [{soak: 1s}, {operator: true}, {prometheus: {}}, {alerts: {}}, {http: {}}, {command: [x]},
-  {workloads: true}]}]
-defaults: {windows: [{}], silences: [{}], gates: [{}], upgrade: {soaked_in: [{}]},
-  drain: {rules: [{pods: [{selector: {matchExpressions: [{}]}}]}]}}
+hooks:
+  before_rollout: [{}]
+  after_rollout: [{command: [x]}, {shell: x}, {http: {}}, {playbook: x}, {job: {}}]
+stages:
+  - gates:
+      [{soak: 1s}, {operator: true}, {prometheus: {}}, {alerts: {}}, {http: {}}, {command: [x]}, {workloads: true}]
+    hooks: {before_stage: [{}], after_stage: [{}]}
+defaults:
+  windows: [{}]
+  gates: [{}]
+  silences: [{}]
+  hooks: {before_node: [{}], after_node: [{}]}
+  upgrade: {soaked_in: [{}]}
+  drain: {rules: [{pods: [{selector: {matchExpressions: [{}]}}]}]}
 pools:
   - windows: [{}]
     silences: [{}]
     gates: [{}]
+    hooks: {before_node: [{}], after_node: [{}]}
     upgrade: {soaked_in: [{}]}
     drain: {rules: [{pods: [{selector: {matchExpressions: [{}]}}]}]}
     selector: {matchExpressions: [{}]}

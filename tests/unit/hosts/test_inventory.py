@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fleet.core.records.errors import ConfigError, UsageError
-from fleet.hosts.inventory.inventory import Hook, HostEntry, HostInventory
+from fleet.hosts.inventory.inventory import HostEntry, HostHook, HostInventory
 from fleet.hosts.inventory.source import load
 from tests.golden import GoldenFiles
 
@@ -43,7 +43,7 @@ def loads(text: str, path: Path) -> HostInventory:
 
 def test_host_has_its_own_keys_and_those_of_the_defaults(tmp_path: Path) -> None:
     found = loads(WHOLE, tmp_path / "hosts.yaml")
-    before = Hook("drain-me", timeout_seconds=120)
+    before = HostHook("drain-me", timeout_seconds=120)
     assert found.hosts == (
         HostEntry(
             "till-1",
@@ -54,8 +54,8 @@ def test_host_has_its_own_keys_and_those_of_the_defaults(tmp_path: Path) -> None
             "fra",
             {"pool": "shop", "role": "till"},
             before=before,
-            after=Hook('./lb add "$FLEET_NODE"\n./notify\n', "controller", folder=str(tmp_path)),
-            ready=Hook("curl -f http://localhost/", timeout_seconds=30),
+            after=HostHook('./lb add "$FLEET_NODE"\n./notify\n', "controller", folder=str(tmp_path)),
+            ready=HostHook("curl -f http://localhost/", timeout_seconds=30),
         ),
         HostEntry("till-2", user="core", labels={"pool": "shop"}, cordoned=True, before=before),
     )

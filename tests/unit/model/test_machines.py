@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import CORDON_ANNOTATION, ROLLOUT_ANNOTATION, Node
 from fleet.core.objects.pod import Owner, PodRef
+from fleet.core.releases.release import Release
 from fleet.core.rollout.action import CancelRequest, Cordon, Mark, Result, Uncordon, Unmark
 from fleet.core.rollout.event import Upserted
 from fleet.model.behaviour import Failure
@@ -117,6 +118,30 @@ def test_boot_of_the_old_version_is_a_completed_reboot() -> None:
 
     assert machine.work is not None and (machine.work.state, machine.work.message) == ("done", "booted 1.0")
     assert (machine.booted, machine.staged, machine.rollback) == (OLD, None, NEW)
+
+
+def test_defect_of_a_release_is_on_every_machine_that_boots_it_and_gone_with_the_next() -> None:
+    fixed = Release("2.1", "sha256:03", "6.2.1")
+    sender = ActionSender(Builder().model(changed(QUICK, defects={NEW.version: "unit-fails"})))
+    for node in ("n-1", "n-2"):
+        sender.upgrade(node)
+    sender.pass_time(50)
+    assert [_failed_units(sender, node) for node in ("n-1", "n-2", "n-3")] == [1, 1, 0]
+
+    sender(Uncordon, "n-1")
+    sender.stage("n-1", "again/stage", fixed)
+    sender.pass_time(62)
+    sender(Cordon, "n-1")
+    sender.reboot("n-1", "again/reboot", fixed)
+    sender.pass_time(50)
+
+    assert sender.machine("n-1").booted == fixed
+    assert [_failed_units(sender, node) for node in ("n-1", "n-2", "n-3")] == [0, 1, 0]
+
+
+def _failed_units(sender: ActionSender, node: str) -> int:
+    units = sender.machine(node).units
+    return len(units.failed) if units is not None else 0
 
 
 def test_old_token_is_not_carried_out_again() -> None:

@@ -28,8 +28,8 @@ def demo(
     It has what real fleets have: a cluster that does not answer, a node that fails, a budget that holds, a cordon
     by another user.
     """
+    from fleet.app.demo.prepare import prepare
     from fleet.app.planning.plans import stored
-    from fleet.app.rollouts.demo import prepare
     from fleet.cli.terminal.output import show
     from fleet.core.planning.plan import short_id
 

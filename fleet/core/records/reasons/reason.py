@@ -40,6 +40,8 @@ class Reason(StrEnum):
     STAGE_SITES = rollouts.STAGE_SITES
     GATE = rollouts.GATE
     OPERATOR_GATE = rollouts.OPERATOR_GATE
+    HOOK = rollouts.HOOK
+    HOOK_UNKNOWN = rollouts.HOOK_UNKNOWN
     UNREACHABLE = clusters.UNREACHABLE
     LED_BY_ANOTHER = clusters.LED_BY_ANOTHER
     NODE_GONE = nodes.NODE_GONE

@@ -50,9 +50,9 @@ FREEZE = ReasonSpec(
 CALENDAR_UNREAD = ReasonSpec(
     "calendar-unread",
     "the calendar of {subject} was never read: nobody knows what it allows",
-    opens="nothing in this rollout; a plan that is made once the calendar has been read",
+    opens="the calendar of a freeze is read; for the calendar of a window, a plan that is made once it has been read",
     docs="windows.md#calendars",
-    remedy="fleet sync says why it cannot be read; then a new plan",
+    remedy="fleet sync says why it cannot be read; for the calendar of a window, then a new plan",
     needs_action=True,
 )
 CANARY = ReasonSpec(
@@ -103,6 +103,21 @@ OPERATOR_GATE = ReasonSpec(
     opens="an operator lets it pass",
     docs="stages.md#gates",
     remedy="fleet rollout pass {rollout} {subject} --reason ...",
+    needs_action=True,
+)
+HOOK = ReasonSpec(
+    "hook",
+    "waits for hook {subject} {place}: {state}",
+    opens="the hook passes; a hook that fails fails its node, or halts its rollout",
+    docs="hooks.md#what-a-hook-holds",
+)
+HOOK_UNKNOWN = ReasonSpec(
+    "hook-unknown",
+    "nobody knows whether hook {subject} {place} has done its work: {why}",
+    opens="an operator lets it pass, or runs it again",
+    docs="hooks.md#when-the-controller-stops",
+    remedy="look whether it has done its work, then fleet rollout hook {rollout} {subject}{node} --pass "
+    "or --again",
     needs_action=True,
 )
 TURN = ReasonSpec(

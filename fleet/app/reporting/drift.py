@@ -1,0 +1,36 @@
+"""Compares nodes with their pools, and sources with each other. Only the database is read."""
+
+from __future__ import annotations
+
+from fleet.app.reporting.status import all_clusters, fleet_status, known_in
+from fleet.app.rollouts.rollouts import Rollouts
+from fleet.app.wiring.home import Home
+from fleet.core.drift.compare import drift
+from fleet.core.drift.drift_report import DriftReport, OrphanReport
+from fleet.core.drift.orphans import orphans
+from fleet.core.reporting.selection import Selection, select
+
+
+def drift_of(home: Home, selection: Selection) -> DriftReport:
+    """Returns the drift of the selected nodes. They are compared with all nodes of their pools. Raises UsageError for an
+    unknown cluster, site or pool."""
+    # The whole fleet is read: the majority of a pool is that of all its clusters.
+    status = fleet_status(home)
+    chosen = {(row.cluster, row.name) for row in select(fleet_status(home, selection), selection).nodes}
+    found = drift(status.nodes, home.policy_if_any(), home.now())
+    if selection == Selection():
+        return found
+    return DriftReport(
+        found.at,
+        len(chosen),
+        tuple(one for one in found.findings if (one.cluster, one.node) in chosen),
+        found.undecided,
+        found.not_reported,
+    )
+
+
+def orphans_of(home: Home) -> OrphanReport:
+    """Returns what one source knows and another does not, in the whole fleet."""
+    rows = home.clusters()
+    rollouts = Rollouts.load(home.store).active
+    return orphans(known_in(home, rows), all_clusters(home), home.policy_if_any(), rollouts, home.now())

@@ -1,0 +1,69 @@
+"""The findings of `fleet drift` and `fleet orphans`. These structs are the published JSON (`docs/schemas/drift.json`,
+`docs/schemas/orphans.json`)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct
+
+DriftKind = Literal["release", "digest", "kernel", "kubelet", "kernel-arguments", "layered", "failed-units"]
+OrphanKind = Literal["no-node", "no-agent", "not-ready", "slot-of-deleted", "same-machine", "unseen-cluster"]
+
+
+class DriftFinding(Struct, frozen=True):
+    """One way in which a node differs from its pool or from its release."""
+
+    cluster: str
+    site: str
+    pool: str
+    node: str
+    kind: DriftKind
+    expected: str
+    found: str
+    basis: str
+    """What says what is expected: the stream, or how many nodes of the pool agree, such as `41 of 42 nodes`."""
+    message: str
+    remedy: str
+
+
+class UndecidedPool(Struct, frozen=True):
+    """Nodes of a pool that differ from each other, without a majority that would say which of them drift."""
+
+    pool: str
+    kind: DriftKind
+    variants: tuple[tuple[str, int], ...]
+    """Each value with its number of nodes, the most frequent first."""
+
+
+class DriftReport(Struct, frozen=True):
+    """All findings about drift at one time."""
+
+    at: datetime
+    nodes: int
+    """How many nodes were compared."""
+    findings: tuple[DriftFinding, ...]
+    undecided: tuple[UndecidedPool, ...]
+    not_reported: int
+    """Nodes of which no agent reports anything: only what their kubelet reports was compared."""
+
+
+class OrphanFinding(Struct, frozen=True):
+    """An object that one source knows and another does not, or that nothing accounts for."""
+
+    cluster: str
+    site: str
+    name: str
+    kind: OrphanKind
+    since: datetime | None
+    """Since when. None: not known."""
+    message: str
+    remedy: str
+
+
+class OrphanReport(Struct, frozen=True):
+    """All findings about orphans at one time."""
+
+    at: datetime
+    findings: tuple[OrphanFinding, ...]

@@ -1,0 +1,125 @@
+"""Finds what one source knows and another does not: machines without a node, nodes without an agent, slots of nodes that
+were deleted, machines that are known by two names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+from fleet.core.drift.drift_report import OrphanFinding, OrphanReport
+from fleet.core.objects.node import NodeRef
+from fleet.core.policy.policy import Policy
+from fleet.core.reporting.node_state import KnownNode
+from fleet.core.reporting.status import StatusCluster
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.steps import HAS_SLOT
+
+
+def orphans(
+    known: Sequence[KnownNode],
+    clusters: Sequence[StatusCluster],
+    policy: Policy,
+    rollouts: Iterable[Rollout],
+    now: datetime,
+) -> OrphanReport:
+    """Returns all findings. Nothing is concluded about a cluster that does not answer, except that."""
+    reachable = {cluster.name for cluster in clusters if cluster.reachable}
+    active = [rollout for rollout in rollouts if rollout.active]
+    working = {ref for rollout in active for ref, run in rollout.runs.items() if run.step in HAS_SLOT}
+    seen = [node for node in known if node.cluster in reachable]
+    findings = [
+        *_clusters(clusters),
+        *(found for node in seen for found in _of_node(node, policy, node.ref in working)),
+        *_slots(seen, reachable, active),
+        *_same_machine(seen),
+    ]
+    findings.sort(key=lambda one: (one.kind, one.cluster, one.name))
+    return OrphanReport(now, tuple(findings))
+
+
+def _clusters(clusters: Sequence[StatusCluster]) -> Iterator[OrphanFinding]:
+    for cluster in clusters:
+        if not cluster.reachable:
+            yield OrphanFinding(
+                cluster.name,
+                ", ".join(cluster.sites),
+                cluster.name,
+                "unseen-cluster",
+                cluster.last_seen,
+                "the cluster does not answer, so that nothing can be said about its nodes",
+                f"fleet cluster check {cluster.name}; fleet cluster remove {cluster.name} if it is gone for good",
+            )
+
+
+def _of_node(known: KnownNode, policy: Policy, working: bool) -> Iterator[OrphanFinding]:
+    """`working`: a run works on the node, which may therefore be rebooting."""
+    where, node = (known.cluster, known.site, known.name), known.node
+    if node is None:
+        yield OrphanFinding(
+            *where,
+            "no-node",
+            known.since,
+            "there is a Machine, and the cluster has no Node of that name",
+            f"kubectl delete machines.fleet.internal {known.name} if the machine is gone; else look why its kubelet does "
+            "not register",
+        )
+        return
+    pool = policy.pool_of(known.cluster, node)
+    wants_agent = pool is not None and bool(pool.stream) and pool.reach == "agent"
+    if wants_agent and (known.machine is None or not known.machine.reported):
+        yield OrphanFinding(
+            *where,
+            "no-agent",
+            None,
+            f"pool {pool.name if pool is not None else ''} is reached by agents, and none has reported this node",
+            f"fleet cluster check {known.cluster}; fleet cluster install {known.cluster} runs agents on all nodes",
+        )
+    if node.ready is not True and not working:
+        state = "is not Ready" if node.ready is False else "has a kubelet that stopped reporting"
+        yield OrphanFinding(
+            *where,
+            "not-ready",
+            None,
+            f"the node {state}{f': {node.why_unready}' if node.why_unready else ''}",
+            f"kubectl describe node {known.name}; fleet explain {known.cluster}/{known.name}",
+        )
+
+
+def _slots(
+    seen: Sequence[KnownNode], reachable: set[str], rollouts: Iterable[Rollout]
+) -> Iterator[OrphanFinding]:
+    """A node that its cluster deleted while a run had its slot counts as unavailable until the run ends."""
+    there = {node.ref for node in seen if node.node is not None}
+    for rollout in rollouts:
+        for ref, run in rollout.runs.items():
+            if run.slot and ref.cluster in reachable and ref not in there:
+                yield OrphanFinding(
+                    ref.cluster,
+                    run.goal.site,
+                    ref.name,
+                    "slot-of-deleted",
+                    run.since,
+                    f"the cluster has no such node any more, and rollout {rollout.id} counts it as unavailable",
+                    f"fleet rollout release {ref} gives the slot back",
+                )
+
+
+def _same_machine(seen: Sequence[KnownNode]) -> Iterator[OrphanFinding]:
+    """Hardware ids that several nodes report: a machine that came back under another name, or copied ids."""
+    by_id: dict[str, list[NodeRef]] = {}
+    for known in seen:
+        if known.node is not None and known.node.system_uuid:
+            by_id.setdefault(known.node.system_uuid.lower(), []).append(known.ref)
+    for refs in by_id.values():
+        for ref in refs if len(refs) > 1 else ():
+            others = ", ".join(str(other) for other in refs if other != ref)
+            site = next(known.site for known in seen if known.ref == ref)
+            yield OrphanFinding(
+                ref.cluster,
+                site,
+                ref.name,
+                "same-machine",
+                None,
+                f"has the same system UUID as {others}",
+                "delete the Node that is stale; if both machines exist, give each firmware a UUID of its own",
+            )

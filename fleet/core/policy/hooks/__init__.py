@@ -1,0 +1,1 @@
+"""Hooks, as the policy has them."""

@@ -1,0 +1,1 @@
+"""How far the hooks of a rollout are."""

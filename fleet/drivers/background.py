@@ -1,0 +1,79 @@
+"""What runs beside the executor's loop: measurements of gates, and hooks. Their answers wait here for the next turn."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import datetime
+from typing import Any
+
+from fleet.core.engine.engine import Engine
+from fleet.core.engine.gate_questions import GateAnswer, GateQuestion
+from fleet.core.rollout.hooks.hook_state import HookResult
+from fleet.core.state.hook_calls import CallKey, HookAnswer, HookCall
+
+Measure = Callable[[GateQuestion], Awaitable[GateAnswer]]
+RunHook = Callable[[HookCall], Awaitable[HookAnswer]]
+Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+
+
+class BackgroundWork:
+    def __init__(
+        self,
+        measure: Measure,
+        run_hook: RunHook,
+        spawn: Spawn,
+        news: Callable[[], None],
+        why_not: Callable[[str], str],
+    ) -> None:
+        """`measure` measures a gate once, `run_hook` runs a hook to its end. `spawn` starts a task whose errors end the
+        loop. `news` is called when an answer is there. `why_not` returns why nothing may be done in a cluster now;
+        empty: it may."""
+        self._measure = measure
+        self._run_hook = run_hook
+        self._spawn = spawn
+        self._news = news
+        self._why_not = why_not
+        self._answers: deque[GateAnswer | HookAnswer] = deque()
+        self._hooks: dict[CallKey, asyncio.Task[None]] = {}
+        self._stopped: set[CallKey] = set()
+
+    def deliver(self, engine: Engine, now: datetime) -> None:
+        """Gives the answers to the engine."""
+        while self._answers:
+            answer = self._answers.popleft()
+            if isinstance(answer, HookAnswer):
+                engine.hooks.answered(answer)
+            else:
+                engine.gate_questions.answered(answer, now)
+
+    def begin(self, engine: Engine, now: datetime) -> None:
+        """Begins what the engine wants next, and stops the hooks that it wants no more."""
+        for question in engine.gate_questions.take(now):
+            self._spawn(self._ask(question))
+        for call in engine.hooks.take():
+            self._hooks[call.key] = self._spawn(self._run(call))
+        for key in engine.hooks.take_stops():
+            self._stopped.add(key)
+            self._hooks[key].cancel()
+
+    async def _ask(self, question: GateQuestion) -> None:
+        self._answer(await self._measure(question))
+
+    async def _run(self, call: HookCall) -> None:
+        try:
+            why = self._why_not(call.cluster)
+            not_started = HookAnswer(call.key, HookResult.NOT_STARTED, why)
+            answer = not_started if why else await self._run_hook(call)
+        except asyncio.CancelledError:
+            if call.key not in self._stopped:
+                raise
+            answer = HookAnswer(call.key, HookResult.STOPPED, "nothing waits for it any more")
+        self._stopped.discard(call.key)
+        del self._hooks[call.key]
+        self._answer(answer)
+
+    def _answer(self, answer: GateAnswer | HookAnswer) -> None:
+        self._answers.append(answer)
+        self._news()
