@@ -15,8 +15,8 @@ from fleet.core.releases.release import is_release
 from fleet.core.rollout.steps import StepResult
 from fleet.core.steps import daemonsets, quorum_work, silences
 from fleet.core.steps.context import StepContext, StepEnd, failed
-from fleet.core.steps.drain_wave import overdue, wave_of
-from fleet.core.steps.evict import ComesBackError, evict, unfinished
+from fleet.core.steps.eviction.drain_wave import overdue, wave_of
+from fleet.core.steps.eviction.evict import ComesBackError, evict, unfinished
 from fleet.core.steps.hooks import is_running, run_hooks
 from fleet.core.third_parties.party import Does
 

@@ -37,6 +37,8 @@ FINE = {
     "drift",
     "orphans",
     "lint",
+    "releases",
+    "releases sync",
     "notify list",
     "window list",
     "window preview",
