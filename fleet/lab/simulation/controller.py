@@ -18,9 +18,9 @@ from fleet.core.rollout.replay import rollouts_of, unfinished
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.state.hook_calls import HookAnswer
 from fleet.lab.simulation.coverage import Coverage
-from fleet.lab.simulation.hook_server import HookServer
 from fleet.lab.simulation.journal import SimulatedJournal
 from fleet.lab.simulation.network import Network
+from fleet.lab.simulation.outside.hook_server import HookServer
 from fleet.lab.simulation.wire import WatchStream
 
 
