@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType, field
 
@@ -115,6 +116,9 @@ class PlannedHold(Struct, frozen=True):
     """The node's part in the rollout. The node goes as soon as nothing holds it any more."""
     others: tuple[Held, ...] = ()
     """Further reasons that an operator has to resolve before the node can go."""
+    opens: Literal[True] | UnsetType = UNSET
+    """Set for a node that a full limit holds, if the limit opens without an operator: other parties work on all nodes
+    that are out. UNSET: `held` and `remedy` say who has to act."""
 
 
 class PlanWarning(Struct, frozen=True):
