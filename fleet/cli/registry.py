@@ -14,6 +14,7 @@ from fleet.cli.commands import (
     controllers,
     plans,
     policies,
+    releases,
     rollouts,
     windows,
 )
@@ -118,6 +119,7 @@ app.command(rich_help_panel=FLEET)(drift.drift)
 app.command(rich_help_panel=FLEET)(drift.orphans)
 app.command(rich_help_panel=FLEET)(inventory.explain)
 app.command(rich_help_panel=FLEET)(inventory.lint)
+app.add_typer(releases.app, name="releases", rich_help_panel=FLEET)
 app.add_typer(windows.app, name="window", rich_help_panel=FLEET)
 for each in (approvals.approve, approvals.reject, approvals.approvals):
     plans.app.command()(each)

@@ -113,6 +113,7 @@ def known_in(home: Home, rows: Sequence[ClusterRow], at: datetime | None = None)
     moment."""
     seen = {row.name: row.last_seen for row in rows}
     one = rows[0].name if len(rows) == 1 else None
+    inventory = home.store.inventory
     return [
         KnownNode(
             node.cluster,
@@ -124,7 +125,7 @@ def known_in(home: Home, rows: Sequence[ClusterRow], at: datetime | None = None)
             node.since,
             seen[node.cluster],
         )
-        for node in home.store.inventory.nodes(cluster=one, at=at)
+        for node in (inventory.nodes(cluster=one) if at is None else inventory.nodes_at(at, cluster=one))
         if node.cluster in seen
     ]
 

@@ -22,6 +22,7 @@ from fleet.core.planning.plan import Plan
 from fleet.core.policy.access import OwnAccess
 from fleet.core.records.audit import JournalExport
 from fleet.core.records.journal import JournalEntry
+from fleet.core.releases.release_list import ReleaseList
 from fleet.core.reporting.approvals import ApprovalList
 from fleet.core.reporting.period.period_report import PeriodReport
 from fleet.core.reporting.report import Report
@@ -43,6 +44,7 @@ PUBLISHED: Mapping[str, tuple[type[Struct], str]] = {
     "approvals": (ApprovalList, "fleet plan approvals -o json"),
     "policies": (StandingList, "fleet policy status -o json"),
     "policy-pass": (StandingPass, "fleet policy run -o json"),
+    "releases": (ReleaseList, "fleet releases -o json"),
     "exceptions": (ExceptionList, "fleet exception list -o json"),
     "access": (OwnAccess, "fleet access show -o json"),
     "lint": (LintResult, "fleet lint -o json"),

@@ -38,6 +38,8 @@ FINE = {
     "orphans",
     "policy status",
     "lint",
+    "releases",
+    "releases sync",
     "notify list",
     "window list",
     "window preview",
