@@ -22,11 +22,10 @@ from fleet.core.records.errors import (
     TamperedError,
 )
 from fleet.core.records.retention import Retention
-from fleet.core.rollout.hooks.hook_state import HookResult
-from fleet.core.state.hook_calls import HookAnswer, HookCall
 from fleet.drivers.alerting.notifier import ROUND, MessageStore, Notifier, Send
-from fleet.drivers.background import Measure, RunHook
+from fleet.drivers.background import Measure
 from fleet.drivers.executor import Executor
+from fleet.drivers.hooks import AllHooks
 from fleet.drivers.identity import abandoned, own_identity
 from fleet.drivers.journal.checkpoints import keep
 from fleet.drivers.journal.log import LOG
@@ -49,7 +48,6 @@ from fleet.drivers.timers.jobs import JobSchedule, JobsOf, no_jobs
 from fleet.drivers.timers.pace import WALL, Pace
 from fleet.drivers.timers.periodic import PeriodicTask
 from fleet.gates.measurement import answer
-from fleet.hooks.local import run_hook
 from fleet.receivers.receiver import send
 from fleet.system.clock import Clock
 
@@ -207,7 +205,7 @@ class Controller:
             abandoned,
             recorder.watch,
             self._measure,
-            _hook_runner(pipelines),
+            AllHooks(pipelines),
             self._pace.pause,
         )
         notifier = Notifier(
@@ -262,18 +260,6 @@ class Controller:
             for cluster in clusters:
                 with suppress(FleetError):
                     await cluster.close()
-
-
-def _hook_runner(pipelines: Mapping[str, ClusterPipeline]) -> RunHook:
-    """Returns what runs a hook: on this machine, or else in its cluster."""
-
-    async def run(call: HookCall) -> HookAnswer:
-        pipeline = pipelines.get(call.cluster)
-        answer = await run_hook(call) or (await pipeline.run_hook(call) if pipeline is not None else None)
-        why = f"cluster {call.cluster} runs no hooks of this kind"
-        return answer or HookAnswer(call.key, HookResult.FAILED, why)
-
-    return run
 
 
 async def _first(work: asyncio.Task[None], failure: asyncio.Future[None]) -> None:
