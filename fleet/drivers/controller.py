@@ -22,7 +22,10 @@ from fleet.core.records.errors import (
     TamperedError,
 )
 from fleet.core.records.retention import Retention
-from fleet.drivers.alerting.notifier import ROUND, MessageStore, Notifier, Send
+from fleet.drivers.alerting.notifier import LOOK_SECONDS as NOTIFY
+from fleet.drivers.alerting.notifier import MessageStore, Notifier, Send
+from fleet.drivers.alerting.silencer import LOOK_SECONDS as SILENCE
+from fleet.drivers.alerting.silencer import Silencer
 from fleet.drivers.background import Measure
 from fleet.drivers.executor import Executor
 from fleet.drivers.hooks import AllHooks
@@ -208,6 +211,9 @@ class Controller:
             AllHooks(pipelines),
             self._pace.pause,
         )
+        silencer = Silencer(self._database.journal, lambda: executor.rollouts, self._wall)
+        for pipeline in pipelines.values():
+            pipeline.ask_first(silencer)
         notifier = Notifier(
             self._database.journal, self._database.messages, self._receivers, self._send, self._clock, epoch
         )
@@ -237,7 +243,8 @@ class Controller:
                 PeriodicTask("requests", FLUSH, tally.flush),
                 PeriodicTask("folds", FOLD, fold),
                 PeriodicTask("history", FORGET, forget),
-                PeriodicTask("messages", ROUND, notifier.look),
+                PeriodicTask("messages", NOTIFY, notifier.look),
+                PeriodicTask("silences", SILENCE, silencer.look),
                 PeriodicTask("jobs", LOOK, schedule.look),
             ]
             if self._notary is not None:
@@ -245,6 +252,7 @@ class Controller:
             async with self._pace.periodically(regular) as failure:
                 work = asyncio.create_task(executor.run(until_idle))
                 await _first(work, failure)
+            await silencer.finish()
             await notifier.finish()
             recorder.flush()
             tally.flush()
@@ -255,6 +263,7 @@ class Controller:
                 self._notary.sign()
             return executor
         finally:
+            await silencer.close()
             await notifier.close()
             await schedule.close()
             for cluster in clusters:
