@@ -117,6 +117,15 @@ class Schedule:
             moment = freeze.until.astimezone(UTC)
         return None
 
+    def next_window(self, now: datetime) -> datetime | None:
+        """Returns the first moment from `now` on at which windows are open, freezes or not; None if there is none."""
+        return self._window_opens(now) if self.levels else now
+
+    def window_closes(self, now: datetime) -> datetime | None:
+        """Returns when the windows that are open at `now` close, freezes or not; `now` if none is open, None if they never
+        close."""
+        return self._window_closes(now)
+
     def closes(self, now: datetime) -> datetime | None:
         """Returns when the open time that contains `now` ends: `now` itself if nothing is open, None if it never
         ends."""
