@@ -13,6 +13,7 @@ from fleet.cli.commands import (
     clusters,
     controllers,
     plans,
+    releases,
     rollouts,
     schedules,
     windows,
@@ -27,8 +28,8 @@ from fleet.cli.help_format import CommandList
 FLEET, ROLLOUTS, CLUSTERS, LAB = "Fleet", "Rollouts", "Clusters", "Try it"
 
 HELP = """Keeps the nodes of many Kubernetes clusters patched: inventory, plans, rollouts, reports."""
-EPILOG = """Begin with fleet demo, or: fleet init; fleet cluster add NAME --kubeconfig FILE --site SITE;
-fleet sync; fleet status; fleet plan --pool POOL --to VERSION; fleet rollout start PLAN --watch
+EPILOG = """Begin with fleet demo, or with your own clusters: fleet cluster import; fleet status. Then, to upgrade them:
+fleet init; fleet plan --pool POOL --to VERSION; fleet rollout start PLAN --watch
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 held (nothing started), 4 findings,
 5 unknown (too little information), 130 interrupted.
@@ -118,6 +119,7 @@ app.command(rich_help_panel=FLEET)(drift.drift)
 app.command(rich_help_panel=FLEET)(drift.orphans)
 app.command(rich_help_panel=FLEET)(inventory.explain)
 app.command(rich_help_panel=FLEET)(inventory.lint)
+app.add_typer(releases.app, name="releases", rich_help_panel=FLEET)
 app.add_typer(windows.app, name="window", rich_help_panel=FLEET)
 app.add_typer(schedules.app, name="schedule", rich_help_panel=FLEET)
 for each in (approvals.approve, approvals.reject, approvals.approvals):

@@ -26,6 +26,7 @@ from fleet.core.policy.alerting.notification import Notification
 from fleet.core.policy.policy import Limits, Policy
 from fleet.core.policy.times.calendar_events import CalendarVersion
 from fleet.core.records.errors import ConfigError, UsageError
+from fleet.core.releases.feed import StreamFeed
 
 INIT = "fleet init writes a commented one"
 
@@ -43,6 +44,8 @@ class PolicyFile(Struct, frozen=True):
     stale: tuple[str, ...] = ()
     """The calendars that could not be read when they were last fetched: why, and from when their copies are."""
     notifications: tuple[Notification, ...] = ()
+    release_feeds: tuple[StreamFeed, ...] = ()
+    """The streams that get their releases from feeds."""
 
 
 def load(path: Path) -> tuple[Policy, tuple[Caution, ...]]:
@@ -121,6 +124,7 @@ def read(text: str, name: str, findings: Findings) -> PolicyFile:
         findings.calendars,
         tuple(dict.fromkeys(findings.stale)),
         notifications(reader, every_pool),
+        tuple(StreamFeed(stream, source) for stream, source in sorted(findings.release_feeds.items())),
     )
     reader.close()
     return found

@@ -18,7 +18,7 @@ from fleet.config.pool_rules.playbook import mistake_in
 from fleet.config.pool_rules.upgrade import SoakNames, check, upgrade
 from fleet.config.selector import hidden, selector
 from fleet.config.times.window import windows
-from fleet.core.policy.hooks.hook import AnyHook, PlaybookHook
+from fleet.core.policy.hooks.hook import PlaybookHook
 from fleet.core.policy.policy import PLAYBOOKS, ApprovalRule, DrainRule, Limits, Pool
 from fleet.core.releases.release import Stream
 from fleet.core.text.paths import expanded
@@ -74,14 +74,10 @@ def _pool(reader: Reader, base: Pool, known: KnownStreams, names: SoakNames) -> 
         reader.caution(
             f"none of them is used: its nodes are reached by {rules.reach}, not by playbook", "playbooks"
         )
-    if (
-        rules.reach == "agent"
-        and rules.hooks
-        and any(_plays(hook) for hook in rules.hooks.before + rules.hooks.after)
-    ):
-        reader.problem(
-            "expected no hook with a playbook, since its nodes are not reached by ssh or playbook, found one"
-        )
+    hooks_of_nodes = rules.hooks.before + rules.hooks.after if rules.hooks else ()
+    if rules.reach == "agent" and any(isinstance(hook, PlaybookHook) for hook in hooks_of_nodes):
+        message = "expected no hook with a playbook, since no node is reached by ssh or playbook, found one"
+        reader.problem(message, "hooks")
     return replace(
         rules,
         name=name,
@@ -138,10 +134,6 @@ def limits(reader: Reader, base: Limits) -> Limits:
         if reader.has(field.name) and amount is not None and amount.number == 0:
             reader.caution(f"{amount} allows no node to start", field.name)
     return found
-
-
-def _plays(hook: AnyHook) -> bool:
-    return isinstance(hook, PlaybookHook)
 
 
 def _patch_within(reader: Reader, base: int | UnsetType) -> int | UnsetType:

@@ -18,7 +18,9 @@ from fleet.core.text.counts import counted
 
 def schedule(home: Home) -> FleetSchedule:
     """Returns what happens next. Raises ConfigError for a policy with mistakes, and UsageError where there is no fleet."""
-    store, now, file = home.store, home.now(), home.whole_policy()
+    store, now = home.store, home.now()
+    home.policy_if_any()  # shows its warnings
+    file = home.whole_policy()
     rollouts = Rollouts.load(store)
     states = store.jobs.all()
     started = {rollout.start.plan for rollout in rollouts.all}

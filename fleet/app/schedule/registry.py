@@ -55,6 +55,16 @@ def _calendars(file: PolicyFile) -> Iterator[JobPlan]:
         )
 
 
+def _feeds(file: PolicyFile) -> Iterator[JobPlan]:
+    if file.release_feeds:
+        count = len(file.release_feeds)
+        yield JobPlan(
+            "feeds",
+            f"reads {count} release feed{'s' if count > 1 else ''} (schedule.feeds)",
+            RepeatInterval(file.schedule.feeds),
+        )
+
+
 def _reports(file: PolicyFile) -> Iterator[JobPlan]:
     for rule in file.schedule.reports:
         pools = ",".join(rule.pools)
@@ -75,6 +85,7 @@ def _reports(file: PolicyFile) -> Iterator[JobPlan]:
 
 SOURCES: Sequence[JobSource] = (
     JobSource("fleet.app.schedule.calendars:renew", _calendars),
+    JobSource("fleet.app.releases.sync:run_job", _feeds),
     # The forms of a report belong to the command line, which is above this room.
     JobSource("fleet.cli.report.scheduled:write", _reports),
 )

@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import UNSET, Struct, UnsetType
 
 from fleet.core.objects.node import SITE_LABEL, Node
-from fleet.core.objects.selector import Selector
+from fleet.core.objects.selector import Selector, covers
 from fleet.core.policy.bounds import AtLeastOne
 from fleet.core.policy.drain_rule import PodRule
 from fleet.core.policy.gate import AnyGate
@@ -156,6 +156,12 @@ class Pool(Struct, frozen=True):
     def holds(self, cluster: str, node: Node) -> bool:
         """Returns whether clusters and selector of the pool match a node of this cluster."""
         return (not self.clusters or cluster in self.clusters) and self.selector.matches(node.labels)
+
+    def covers(self, narrow: Pool) -> bool:
+        """Returns whether the pool matches every node that `narrow` matches, as far as their selectors show."""
+        if self.clusters and not (narrow.clusters and set(narrow.clusters) <= set(self.clusters)):
+            return False
+        return covers(self.selector, narrow.selector)
 
 
 class Policy(Struct, frozen=True):

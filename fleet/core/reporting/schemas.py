@@ -22,6 +22,7 @@ from fleet.core.planning.plan import Plan
 from fleet.core.policy.access import OwnAccess
 from fleet.core.records.audit import JournalExport
 from fleet.core.records.journal import JournalEntry
+from fleet.core.releases.release_list import ReleaseList
 from fleet.core.reporting.approvals import ApprovalList
 from fleet.core.reporting.fleet_schedule import FleetSchedule
 from fleet.core.reporting.period.period_report import PeriodReport
@@ -41,6 +42,7 @@ PUBLISHED: Mapping[str, tuple[type[Struct], str]] = {
     "orphans": (OrphanReport, "fleet orphans -o json"),
     "exposure": (ExposureReport, "fleet exposure CONDITION -o json"),
     "approvals": (ApprovalList, "fleet plan approvals -o json"),
+    "releases": (ReleaseList, "fleet releases -o json"),
     "exceptions": (ExceptionList, "fleet exception list -o json"),
     "access": (OwnAccess, "fleet access show -o json"),
     "schedule": (FleetSchedule, "fleet schedule list -o json"),

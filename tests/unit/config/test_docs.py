@@ -13,7 +13,7 @@ from fleet.config.policy import read
 
 DOCS = Path(__file__).parents[3] / "docs" / "policy.md"
 EVERYTHING = """
-streams: [{name: s, releases: [{advisories: [{}], rollout: {start: 2026-11-03}}]}]
+streams: [{name: x, feed: {url: x}}, {name: s, releases: [{advisories: [{}], rollout: {start: 2026-11-03}}]}]
 freezes: [{}, {calendar: x.ics}]
 windows: [{}, {calendar: x.ics}]
 sites: [{windows: [{}]}]

@@ -98,17 +98,23 @@ def new_row(name: str, kubeconfig: Path | None, context: str, sites: Sequence[st
     from fleet.kube.kubeconfig import contexts
     from fleet.store import ClusterRow
 
-    if kubeconfig is not None:
-        files: tuple[Path, ...] = (expanded(kubeconfig).absolute(),)
-    else:
-        files = contexts.of_environment(os.environ, Path.home())
-        if not any(file.exists() for file in files):
-            raise UsageError(
-                f"how is {name} reached? There is no kubeconfig at {' or '.join(map(str, files))}",
-                "--kubeconfig FILE (and --context), KUBECONFIG in the environment, or --hosts FILE",
-            )
+    files = kubeconfig_files(kubeconfig)
+    if kubeconfig is None and not any(file.exists() for file in files):
+        raise UsageError(
+            f"how is {name} reached? There is no kubeconfig at {' or '.join(map(str, files))}",
+            "--kubeconfig FILE (and --context), KUBECONFIG in the environment, or --hosts FILE",
+        )
     used = contexts.read(files, context).context
     return ClusterRow(name=name, sites=tuple(sites), kubeconfig="\n".join(map(str, files)), context=used)
+
+
+def kubeconfig_files(kubeconfig: Path | None) -> tuple[Path, ...]:
+    """Returns the absolute path of this file; with None those that kubectl reads: of KUBECONFIG, or ~/.kube/config."""
+    from fleet.kube.kubeconfig import contexts
+
+    if kubeconfig is not None:
+        return (expanded(kubeconfig).absolute(),)
+    return contexts.of_environment(os.environ, Path.home())
 
 
 def rule_name(permission: Permission) -> str:
