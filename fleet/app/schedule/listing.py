@@ -11,7 +11,7 @@ from fleet.app.schedule.registry import jobs_in
 from fleet.app.wiring.home import Home
 from fleet.config.policy import PolicyFile
 from fleet.core.policy.schedule import Schedules
-from fleet.core.reporting.fleet_schedule import FleetSchedule, ScheduledPlace, fleet_schedule
+from fleet.core.reporting.ahead.fleet_schedule import FleetSchedule, ScheduledPlace, fleet_schedule
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.text.counts import counted
 

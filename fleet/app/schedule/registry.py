@@ -92,9 +92,14 @@ SOURCES: Sequence[JobSource] = (
 """Every kind of job."""
 
 
+def plans_of(file: PolicyFile) -> list[tuple[JobSource, JobPlan]]:
+    """Returns every job that the policy asks for, with its kind."""
+    return [(source, plan) for source in SOURCES for plan in source.plans(file)]
+
+
 def jobs_in(home: Home, file: PolicyFile) -> list[Job]:
     """Returns every job that the policy asks for."""
-    return [_job(home, source, plan) for source in SOURCES for plan in source.plans(file)]
+    return [_job(home, source, plan) for source, plan in plans_of(file)]
 
 
 def jobs_of(home: Home) -> JobsOf:

@@ -23,8 +23,8 @@ from fleet.core.policy.access import OwnAccess
 from fleet.core.records.audit import JournalExport
 from fleet.core.records.journal import JournalEntry
 from fleet.core.releases.release_list import ReleaseList
+from fleet.core.reporting.ahead.fleet_schedule import FleetSchedule
 from fleet.core.reporting.approvals import ApprovalList
-from fleet.core.reporting.fleet_schedule import FleetSchedule
 from fleet.core.reporting.period.period_report import PeriodReport
 from fleet.core.reporting.report import Report
 from fleet.core.reporting.status import FleetStatus

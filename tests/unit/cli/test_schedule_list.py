@@ -23,8 +23,8 @@ from fleet.core.policy.schedule import Schedules
 from fleet.core.policy.times.freeze import Freeze, FreezeScope
 from fleet.core.policy.times.window import Window
 from fleet.core.records.identity import Identity
+from fleet.core.reporting.ahead.fleet_schedule import FleetSchedule, ScheduledPlace, fleet_schedule
 from fleet.core.reporting.approvals import ApprovalEntry
-from fleet.core.reporting.fleet_schedule import FleetSchedule, ScheduledPlace, fleet_schedule
 from fleet.core.rollout.decisions import GateReached
 from fleet.core.rollout.goal import Start
 from fleet.core.rollout.rollout import Rollout

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from fleet.cli.terminal.columns import Cell, columns
 from fleet.cli.terminal.time_format import ago, clock
-from fleet.core.reporting.fleet_schedule import ComingEvent, FleetSchedule, LastRun
+from fleet.core.reporting.ahead.fleet_schedule import ComingEvent, FleetSchedule, LastRun
 from fleet.core.text.durations import format_duration
 
 TITLES = {
