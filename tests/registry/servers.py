@@ -102,8 +102,8 @@ class RealRegistry:
     ) -> Message:
         request = urllib.request.Request(url, body, {**self._headers, **(headers or {})}, method=method)
         with urllib.request.urlopen(request, context=self._context, timeout=10) as answer:
-            headers: Message = answer.headers
-            return headers
+            received: Message = answer.headers
+            return received
 
 
 @contextmanager
