@@ -24,7 +24,10 @@ from fleet.core.records.errors import (
 from fleet.core.records.retention import Retention
 from fleet.core.rollout.hooks.hook_state import HookResult
 from fleet.core.state.hook_calls import HookAnswer, HookCall
-from fleet.drivers.alerting.notifier import ROUND, MessageStore, Notifier, Send
+from fleet.drivers.alerting.notifier import LOOK_SECONDS as NOTIFY
+from fleet.drivers.alerting.notifier import MessageStore, Notifier, Send
+from fleet.drivers.alerting.silencer import LOOK_SECONDS as SILENCE
+from fleet.drivers.alerting.silencer import Silencer
 from fleet.drivers.background import Measure, RunHook
 from fleet.drivers.executor import Executor
 from fleet.drivers.identity import abandoned, own_identity
@@ -210,6 +213,9 @@ class Controller:
             _hook_runner(pipelines),
             self._pace.pause,
         )
+        silencer = Silencer(self._database.journal, lambda: executor.rollouts, self._wall)
+        for pipeline in pipelines.values():
+            pipeline.ask_first(silencer)
         notifier = Notifier(
             self._database.journal, self._database.messages, self._receivers, self._send, self._clock, epoch
         )
@@ -239,7 +245,8 @@ class Controller:
                 PeriodicTask("requests", FLUSH, tally.flush),
                 PeriodicTask("folds", FOLD, fold),
                 PeriodicTask("history", FORGET, forget),
-                PeriodicTask("messages", ROUND, notifier.look),
+                PeriodicTask("messages", NOTIFY, notifier.look),
+                PeriodicTask("silences", SILENCE, silencer.look),
                 PeriodicTask("jobs", LOOK, schedule.look),
             ]
             if self._notary is not None:
@@ -247,6 +254,7 @@ class Controller:
             async with self._pace.periodically(regular) as failure:
                 work = asyncio.create_task(executor.run(until_idle))
                 await _first(work, failure)
+            await silencer.finish()
             await notifier.finish()
             recorder.flush()
             tally.flush()
@@ -257,6 +265,7 @@ class Controller:
                 self._notary.sign()
             return executor
         finally:
+            await silencer.close()
             await notifier.close()
             await schedule.close()
             for cluster in clusters:

@@ -83,6 +83,10 @@ class ClusterPipeline:
         self._handlers = tuple(handlers)
         self._hook_runners = tuple(hook_runners)
 
+    def ask_first(self, handler: ActionHandler) -> None:
+        """Adds a handler that comes before all others."""
+        self._handlers = (handler, *self._handlers)
+
     async def feed(
         self,
         view: ClusterView,
