@@ -47,6 +47,7 @@ SIZES = (
     "SELECT part.tbl_name, SUM(page.pgsize) FROM dbstat AS page JOIN sqlite_schema AS part ON part.name = page.name "
     "GROUP BY part.tbl_name"
 )
+HISTORY = ("known_node", "node_history", "document")
 HEAD = ("WHAT", "COUNT", "BYTES EACH")
 
 
@@ -85,7 +86,7 @@ def known(home: Home, snapshot: Snapshot) -> Iterator[Row]:
     """Yields the sizes of present objects. Each kind of object is written separately."""
     empty = replace(snapshot, nodes=(), machines=(), pods=(), budgets=(), workloads=())
     for kind, tables, fields in (
-        ("node and its machine", ("node", "machine"), ("nodes", "machines")),
+        ("node and its machine", ("node", "machine", *HISTORY), ("nodes", "machines")),
         ("pod", ("pod",), ("pods",)),
         ("workload", ("workload",), ("workloads",)),
         ("budget", ("budget",), ("budgets",)),
@@ -97,15 +98,11 @@ def known(home: Home, snapshot: Snapshot) -> Iterator[Row]:
 
 
 def past(home: Home, snapshot: Snapshot) -> Iterator[Row]:
-    """Yields the sizes of objects of the past."""
-    pods = tuple(replace(pod, name=f"{pod.name}-b", uid=f"{pod.uid}-b") for pod in snapshot.pods)
-    seen = replace(snapshot, pods=pods)
-    grown_bytes = grown(home, ("pod",), lambda: _sync(home, seen, 1))
-    yield Row("pod of the past", len(pods), grown_bytes / len(pods))
+    """Yields the size of an interval of the past, with a boot of its own."""
     nodes = tuple(replace(node, boot_id=f"{node.boot_id}-b") for node in snapshot.nodes)
     machines = tuple(replace(machine, boot_id=f"{machine.boot_id}-b") for machine in snapshot.machines)
-    seen = replace(seen, nodes=nodes, machines=machines)
-    grown_bytes = grown(home, ("node", "machine"), lambda: _sync(home, seen, 2))
+    seen = replace(snapshot, nodes=nodes, machines=machines)
+    grown_bytes = grown(home, HISTORY, lambda: _sync(home, seen, 2))
     yield Row("boot or release of a node of the past", len(nodes), grown_bytes / len(nodes))
 
 

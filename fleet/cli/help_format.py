@@ -11,6 +11,15 @@ class CommandList(TyperGroup):
     """A group whose help lists its commands under their headings, in their order, each with the first paragraph of
     its help."""
 
+    order: tuple[str, ...] = ()
+    """The names of commands in the order in which a user needs them. Others follow in the order of their definition;
+    without this typer would list all commands with subcommands last."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        places = {name: place for place, name in enumerate(self.order)}
+        self.commands = dict(sorted(self.commands.items(), key=lambda item: places.get(item[0], len(places))))
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Writes the commands into the help, a section a heading."""
         headings: dict[str, list[tuple[str, str]]] = {}

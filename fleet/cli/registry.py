@@ -14,11 +14,13 @@ from fleet.cli.commands import (
     controllers,
     plans,
     policies,
+    releases,
     rollouts,
+    schedules,
     windows,
 )
 from fleet.cli.commands.alerting import notifications
-from fleet.cli.commands.evidence import audit, reports
+from fleet.cli.commands.evidence import audit, exceptions, reports
 from fleet.cli.commands.inventory import drift, exposure, inventory, nodes
 from fleet.cli.commands.lab import labs
 from fleet.cli.commands.lab.demo import demo
@@ -27,15 +29,27 @@ from fleet.cli.help_format import CommandList
 FLEET, ROLLOUTS, CLUSTERS, LAB = "Fleet", "Rollouts", "Clusters", "Try it"
 
 HELP = """Keeps the nodes of many Kubernetes clusters patched: inventory, plans, rollouts, reports."""
-EPILOG = """Begin with fleet demo, or: fleet init; fleet cluster add NAME --kubeconfig FILE --site SITE;
-fleet sync; fleet status; fleet plan --pool POOL --to VERSION; fleet rollout start PLAN --watch
+EPILOG = """Begin with fleet demo, or with your own clusters: fleet cluster import; fleet status. Then, to upgrade them:
+fleet init; fleet plan --pool POOL --to VERSION; fleet rollout start PLAN --watch
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 held (nothing started), 4 findings,
 5 unknown (too little information), 130 interrupted.
 """
 
+
+class FleetCommands(CommandList):
+    """The commands of fleet, as a user comes to need them."""
+
+    order = (
+        *("init", "sync", "status", "explain", "exposure", "drift", "orphans", "lint", "window"),
+        *("plan", "rollout", "run", "schedule", "notify", "report", "exception", "audit", "access"),
+        *("cluster", "node", "agent"),
+        *("demo", "lab"),
+    )
+
+
 app = typer.Typer(
-    cls=CommandList,
+    cls=FleetCommands,
     name="fleet",
     help=HELP,
     epilog=EPILOG,
@@ -106,7 +120,9 @@ app.command(rich_help_panel=FLEET)(drift.drift)
 app.command(rich_help_panel=FLEET)(drift.orphans)
 app.command(rich_help_panel=FLEET)(inventory.explain)
 app.command(rich_help_panel=FLEET)(inventory.lint)
+app.add_typer(releases.app, name="releases", rich_help_panel=FLEET)
 app.add_typer(windows.app, name="window", rich_help_panel=FLEET)
+app.add_typer(schedules.app, name="schedule", rich_help_panel=FLEET)
 for each in (approvals.approve, approvals.reject, approvals.approvals):
     plans.app.command()(each)
 app.add_typer(plans.app, name="plan", rich_help_panel=ROLLOUTS)
@@ -115,6 +131,7 @@ app.add_typer(policies.app, name="policy", rich_help_panel=ROLLOUTS)
 app.add_typer(reports.app, name="report", rich_help_panel=ROLLOUTS)
 app.add_typer(notifications.app, name="notify", rich_help_panel=ROLLOUTS)
 app.add_typer(access.app, name="access", rich_help_panel=ROLLOUTS)
+app.add_typer(exceptions.app, name="exception", rich_help_panel=ROLLOUTS)
 app.add_typer(audit.audit, name="audit", rich_help_panel=ROLLOUTS)
 app.command(rich_help_panel=ROLLOUTS)(controllers.run)
 app.add_typer(clusters.app, name="cluster", rich_help_panel=CLUSTERS)

@@ -73,9 +73,6 @@ def _hook(reader: Reader, of: str) -> AnyHook | None:
     if len(given) != 1:
         reader.problem(f"expected one of {', '.join(KINDS)}, found {' and '.join(given) or 'none'}")
         return None
-    for key in ("environment", "secrets"):
-        if reader.has(key) and given[0] not in ("command", "shell"):
-            reader.problem(f"expected no {key} beside {given[0]}, found some", key)
     return found[0]
 
 

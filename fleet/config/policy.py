@@ -24,7 +24,9 @@ from fleet.core.jobs.settings import ScheduleSettings
 from fleet.core.policy.access import Access
 from fleet.core.policy.alerting.notification import Notification
 from fleet.core.policy.policy import Limits, Policy
+from fleet.core.policy.times.calendar_events import CalendarVersion
 from fleet.core.records.errors import ConfigError, UsageError
+from fleet.core.releases.feed import StreamFeed
 
 INIT = "fleet init writes a commented one"
 
@@ -37,7 +39,13 @@ class PolicyFile(Struct, frozen=True):
     schedule: ScheduleSettings = ScheduleSettings()
     feeds: tuple[str, ...] = ()
     """The URLs of the calendars that it names. They may be secrets, and are no part of a plan."""
+    calendars: dict[str, CalendarVersion] = {}
+    """The texts of its calendars, by name."""
+    stale: tuple[str, ...] = ()
+    """The calendars that could not be read when they were last fetched: why, and from when their copies are."""
     notifications: tuple[Notification, ...] = ()
+    release_feeds: tuple[StreamFeed, ...] = ()
+    """The streams that get their releases from feeds."""
 
 
 def load(path: Path) -> tuple[Policy, tuple[Caution, ...]]:
@@ -111,9 +119,12 @@ def read(text: str, name: str, findings: Findings) -> PolicyFile:
     found = PolicyFile(
         policy,
         access(reader),
-        schedule(reader.block("schedule")),
+        schedule(reader.block("schedule"), [pool.name for pool in every_pool]),
         tuple(sorted(findings.feeds)),
+        findings.calendars,
+        tuple(dict.fromkeys(findings.stale)),
         notifications(reader, every_pool),
+        tuple(StreamFeed(stream, source) for stream, source in sorted(findings.release_feeds.items())),
     )
     reader.close()
     return found

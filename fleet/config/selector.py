@@ -45,36 +45,6 @@ def hidden(pools: Sequence[Pool]) -> list[tuple[int, int]]:
     compared = list(enumerate(pools))[:MOST_COMPARED]
     found: dict[int, int] = {}
     for (earlier, wide), (later, narrow) in combinations(compared, 2):
-        if later not in found and _covers(wide, narrow):
+        if later not in found and wide.covers(narrow):
             found[later] = earlier
     return [(earlier, later) for later, earlier in found.items()]
-
-
-def _covers(wide: Pool, narrow: Pool) -> bool:
-    """Returns whether `wide` selects every node that `narrow` selects."""
-    if wide.clusters and not (narrow.clusters and set(narrow.clusters) <= set(wide.clusters)):
-        return False
-    terms = _terms(narrow.selector)
-    return all(any(_implies(known, term) for known in terms) for term in _terms(wide.selector))
-
-
-def _terms(of: Selector) -> list[Requirement]:
-    labels = [Requirement(key, "In", (value,)) for key, value in of.match_labels.items()]
-    return [*labels, *of.match_expressions]
-
-
-def _implies(known: Requirement, term: Requirement) -> bool:
-    if known.key != term.key:
-        return False
-    mine, its = set(known.values), set(term.values)
-    match known.operator, term.operator:
-        case ("In", "In"):
-            return mine <= its
-        case ("In", "NotIn"):
-            return not mine & its
-        case ("NotIn", "NotIn"):
-            return mine >= its
-        case ("In" | "Exists", "Exists") | ("DoesNotExist", "DoesNotExist" | "NotIn"):
-            return True
-        case _:
-            return False

@@ -9,8 +9,10 @@ from pathlib import Path
 from msgspec import UNSET, UnsetType
 
 from fleet.config.document import forms, time_forms
+from fleet.config.document.findings import Findings, TooMany
 from fleet.config.document.fragment import MOST_BYTES, Block, compose, shown
 from fleet.config.document.reader import Reader
+from fleet.config.feed import copied, copy_of, feed_source
 from fleet.core.releases.kernel import architecture_of
 from fleet.core.releases.phasing import EPOCH, Phasing
 from fleet.core.releases.release import Advisory, Release, Stream
@@ -40,13 +42,13 @@ def text_of(path: Path) -> str:
 def streams(reader: Reader, folder: Path) -> tuple[Stream, ...]:
     """Reads the streams. Paths of feed files are relative to `folder`."""
     found: dict[str, Stream] = {}
-    feeds: dict[str, ReleaseList] = {}
+    files: dict[str, ReleaseList] = {}
     first: dict[str, tuple[Release, str]] = {}
     for block in reader.blocks("streams"):
         name = block.required("name", forms.NAME, "")
         if name and name in found:
             block.problem("expected each name once, found it again", "name")
-        stream = Stream(name, _releases_of(block, folder, feeds))
+        stream = Stream(name, _releases_of(block, name, folder, files))
         for release in stream.releases:
             if not release.known_by:
                 continue
@@ -59,22 +61,41 @@ def streams(reader: Reader, folder: Path) -> tuple[Stream, ...]:
     return tuple(found.values())
 
 
-def _releases_of(reader: Reader, folder: Path, feeds: dict[str, ReleaseList]) -> ReleaseList:
+def _releases_of(reader: Reader, name: str, folder: Path, files: dict[str, ReleaseList]) -> ReleaseList:
     written = _releases(reader, required=reader.has("releases"))
-    name = reader.value("file", forms.TEXT, "")
-    if not name:
-        if not reader.has("releases") and not reader.has("file"):
-            reader.problem("expected releases or file, found neither")
-        return written
-    if reader.has("releases"):
-        reader.problem("expected either releases or file, found both", "file")
-        return written
-    if name not in feeds:
-        feeds[name] = _feed(reader, folder / name)
-    return feeds[name]
+    file = reader.value("file", forms.TEXT, "")
+    feed = reader.block("feed")
+    source = feed_source(feed, folder) if reader.has("feed") else None
+    given = [key for key in ("releases", "file", "feed") if reader.has(key)]
+    if not given:
+        reader.problem("expected releases, file or feed, found none of them")
+    for key in given[1:]:
+        reader.problem(f"expected one of releases, file and feed, found {given[0]} too", key)
+    if source is not None and name:
+        reader.findings.release_feeds[name] = source
+        return copied(reader, copy_of(folder, name), source)
+    if file and file not in files:
+        files[file] = _in_file(reader, folder / file)
+    return files[file] if file else written
 
 
-def _feed(reader: Reader, path: Path) -> ReleaseList:
+def releases_in(text: str, name: str) -> tuple[ReleaseList, list[str]]:
+    """Returns the releases in a text of fleet's own form, YAML or JSON, and its mistakes. `name` is what messages call
+    it."""
+    findings = Findings()
+    try:
+        document = compose(text, name, findings)
+        if not isinstance(document, Block):
+            return (), findings.problems or [f"{name}: expected a mapping with the key releases, found none"]
+        reader = Reader(document, name, findings, pattern="file")
+        found = _releases(reader, required=True)
+        reader.close()
+    except TooMany:
+        found = ()
+    return found, findings.problems
+
+
+def _in_file(reader: Reader, path: Path) -> ReleaseList:
     try:
         text = text_of(path)
     except (OSError, ValueError) as wrong:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 from collections.abc import Mapping
 
@@ -12,7 +14,7 @@ from fleet.core.text.durations import format_duration
 from fleet.hooks.output import SPARE, kept_output, message
 from fleet.hooks.secret_file import SecretError, read_secret
 from fleet.system.marked import end_marked
-from fleet.system.programs import LateError, last, run
+from fleet.system.programs import LAST_SECONDS, LateError, last, run
 
 TOKEN = "FLEET_HOOK_TOKEN"  # noqa: S105
 PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SHELL", "SSL_CERT_FILE")
@@ -26,8 +28,8 @@ async def run_program(call: HookCall, hook: CommandHook) -> HookAnswer:
         secrets = {name: read_secret(path) for name, path in hook.secrets.items()}
     except SecretError as error:
         return HookAnswer(call.key, HookResult.FAILED, message(f"a secret cannot be read: {error}"))
-    mark = f"{TOKEN}={call.token}\0".encode()[:-1]
-    end_marked(mark)
+    mark = f"{TOKEN}={call.token}".encode()
+    await _end(mark)
     try:
         done = await run(
             hook.command,
@@ -43,13 +45,22 @@ async def run_program(call: HookCall, hook: CommandHook) -> HookAnswer:
         why = f"{hook.command[0]}: {getattr(error, 'strerror', None) or error}"
         return HookAnswer(call.key, HookResult.FAILED, message(why))
     finally:
-        end_marked(mark)
+        await _end(mark)
     output = kept_output(done.out + done.err, hook.output_bytes, secrets.values())
     if done.code == 0:
         return HookAnswer(call.key, HookResult.PASSED, "exit code 0", output)
     ended = f"exit code {done.code}" if done.code > 0 else f"killed by signal {-done.code}"
     text = output.rpartition("\n")[2]
     return HookAnswer(call.key, HookResult.FAILED, message(f"{ended}: {text}" if text else ended), output)
+
+
+async def _end(mark: bytes) -> None:
+    """Kills what is left of a program, and returns when it has ended, or cannot be ended."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LAST_SECONDS):
+            # The pause between two checks.
+            while await asyncio.to_thread(end_marked, mark):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
 
 
 def environment_of(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from fleet.core.cluster.pending_evictions import PendingEvictions
@@ -21,6 +22,7 @@ from fleet.core.objects.attachment import Attachment
 from fleet.core.objects.machine import Ask, Machine
 from fleet.core.objects.node import PENDING_TAINT, Node, NodeRef, Taint
 from fleet.core.objects.pod import Pod, PodRef
+from fleet.core.policy.hooks.hook import Hooks
 from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.errors import StaleEpochError
 from fleet.core.records.held import Held
@@ -189,6 +191,40 @@ class WithoutMeasurements(Engine):
         self.gate_questions = GateQuestions(self._gates, self._workloads.measure, foretells=True)
 
 
+class Unhooked(Engine):
+    """Knows of no hook."""
+
+    def add(self, rollout: Rollout) -> None:
+        policy = rollout.policy
+        rollout.policy = replace(
+            policy,
+            hooks=UNSET,
+            pools=tuple(replace(pool, hooks=UNSET) for pool in policy.pools),
+            stages=tuple(replace(stage, hooks=UNSET) for stage in policy.stages or ()),
+        )
+        super().add(rollout)
+
+
+class Repeating(Engine):
+    """Takes every hook for one that may run twice."""
+
+    def add(self, rollout: Rollout) -> None:
+        rollout.policy = replace(
+            rollout.policy,
+            pools=tuple(replace(pool, hooks=_idempotent(pool.hooks)) for pool in rollout.policy.pools),
+        )
+        super().add(rollout)
+
+
+def _idempotent(hooks: Hooks | UnsetType) -> Hooks | UnsetType:
+    if not hooks:
+        return hooks
+    before, after = (
+        tuple(replace(hook, idempotent=True) for hook in each) for each in (hooks.before, hooks.after)
+    )
+    return Hooks(before, after)
+
+
 class Hopeless(Engine):
     """Waits for its first canaries, whatever became of them."""
 
@@ -344,6 +380,8 @@ BROKEN: Sequence[tuple[Invariant, Parts]] = (
     (Invariant.CANARY, Parts(engine=Reckless)),
     (Invariant.STAGE, Parts(engine=Unstaged)),
     (Invariant.GATE, Parts(engine=WithoutMeasurements)),
+    (Invariant.HOOK, Parts(engine=Unhooked)),
+    (Invariant.HOOK, Parts(engine=Repeating)),
     (Invariant.EPOCH, Parts(controller=Usurper)),
     (Invariant.INTENT, Parts(controller=Hasty)),
     (Invariant.ORDER, Parts(controller=Disorderly)),

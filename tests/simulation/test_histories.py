@@ -61,8 +61,8 @@ NOT_HERE = {
     Reason.NODE_REPLACED,
 }
 """Reasons that hold no run in any history."""
-NO_WAY = {(Step.UNCORDON, StepResult.FAILED)}
-"""Transitions of the table that no history can take: an older version did."""
+NO_WAY: set[tuple[Step, StepResult]] = set()
+"""Transitions of the table that no history can take."""
 
 
 @pytest.fixture(scope="module")

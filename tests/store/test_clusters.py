@@ -78,7 +78,7 @@ def test_removed_cluster_stays_in_the_history(store: Store) -> None:
     store.clusters.remove("east", at=LATER)
     assert store.clusters.list() == []
     assert store.inventory.nodes() == []
-    assert [row.name for row in store.inventory.nodes(at=START)] == ["n-1"]
+    assert [row.name for row in store.inventory.nodes_at(START)] == ["n-1"]
     store.clusters.add(EAST)
     assert store.clusters.list() == [EAST]
     assert store.inventory.nodes() == []

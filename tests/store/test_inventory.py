@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.core.cluster.snapshot import Snapshot
-from fleet.core.objects.machine import Ask, Request
+from fleet.core.objects.machine import Ask, Request, Work
 from fleet.core.objects.node import SITE_LABEL, Taint
 from fleet.core.records.errors import StoreError, UsageError
 from fleet.core.records.retention import Retention
@@ -28,6 +28,7 @@ from fleet.lab.simulation.builders import (
 )
 from fleet.store import ClusterRow, Store
 from fleet.store.inventory.facts import Changes
+from fleet.store.inventory.inventory import PastNode
 from tests.store.raw import rows
 
 NODES = [a_node(f"n-{number}") for number in range(4)]
@@ -82,7 +83,8 @@ def test_conditions_marks_and_requests_are_stored(east: Store) -> None:
     budget = replace(a_budget("shop", 1, 1), disrupted=frozenset({"b", "a"}), failure="no scale")
     snapshot = a_snapshot([node], ([], [pod]), [budget], machines=[machine])
     east.inventory.sync(snapshot, at=START, source="sync")
-    found = east.inventory.snapshot("east", START)
+    east.clusters.touch("east", at=START)
+    found = east.inventory.snapshot("east")
     assert found == snapshot
 
 
@@ -124,34 +126,69 @@ def test_versions_on_the_first_of_september(east: Store) -> None:
     east.inventory.note("east", [upgraded, machine, moved], [pods[0]], at=START, source="watch")
 
     now = {row.name: row for row in east.inventory.nodes()}
-    then = {row.name: row for row in east.inventory.nodes(at=SEPTEMBER + timedelta(days=1))}
+    then = {row.name: row for row in east.inventory.nodes_at(SEPTEMBER + timedelta(days=1))}
     assert now["n-0"].machine == machine
     assert then["n-0"].machine == a_machine(NODES[0])
-    assert (now["n-0"].pods, then["n-0"].pods) == (1, 2)
+    assert (now["n-0"].pods, then["n-0"].pods) == (1, None)
     assert (now["n-0"].since, then["n-0"].since, now["n-1"].since) == (START, SEPTEMBER, SEPTEMBER)
-    assert east.inventory.nodes(at=SEPTEMBER - timedelta(seconds=1)) == []
-    assert east.inventory.nodes(at=START - timedelta(microseconds=1))[0].node == NODES[0]
-    assert east.inventory.nodes(at=START)[0].node == upgraded
-    assert replace(east.inventory.snapshot("east", SEPTEMBER), at=START) == a_fleet()
+    assert east.inventory.nodes_at(SEPTEMBER - timedelta(seconds=1)) == []
+    assert east.inventory.nodes_at(START - timedelta(microseconds=1))[0].node == NODES[0]
+    assert east.inventory.nodes_at(START)[0].node == upgraded
+    assert [row.node for row in east.inventory.nodes_at(SEPTEMBER)] == NODES
 
 
-def test_history_of_a_node_has_its_releases_and_their_source(east: Store) -> None:
+def test_history_of_a_node_has_what_changed_when_and_its_source(east: Store) -> None:
     east.inventory.sync(a_fleet(), at=START, source="sync")
-    relabelled = replace(NODES[0], labels={"pool": "storage"})
-    east.inventory.note("east", [relabelled], [], at=at(1), source="watch")
-    upgraded = replace(relabelled, kernel=NEW.kernel, boot_id="boot-2")
+    cordoned = replace(NODES[0], unschedulable=True)
+    east.inventory.note("east", [cordoned], [], at=at(1), source="watch")
+    upgraded = replace(cordoned, kernel=NEW.kernel, boot_id="boot-2")
     east.inventory.note("east", [upgraded], [], at=at(2), source="watch")
     east.inventory.note("east", [a_machine(upgraded, NEW)], [], at=at(3), source="watch")
-    found = [
-        (each.told_by, each.source, each.begin, each.end, each.kernel, each.boot_id, each.version)
-        for each in east.inventory.history("east", "n-0")
+    old, new = a_machine(NODES[0]), a_machine(upgraded, NEW)
+    assert east.inventory.history("east", "n-0") == [
+        PastNode(START, at(1), "sync", NODES[0], old),
+        PastNode(at(1), at(2), "watch", cordoned, old),
+        PastNode(at(2), at(3), "watch", upgraded, old),
+        PastNode(at(3), None, "watch", upgraded, new),
     ]
-    assert found == [
-        ("agent", "sync", START, at(3), OLD.kernel, "boot-n-0", OLD.version),
-        ("kubelet", "sync", START, at(2), OLD.kernel, "boot-n-0", ""),
-        ("kubelet", "watch", at(2), None, NEW.kernel, "boot-2", ""),
-        ("agent", "watch", at(3), None, NEW.kernel, "boot-2", NEW.version),
-    ]
+
+
+def test_work_of_a_machine_is_no_history(east: Store) -> None:
+    """A percentage that goes up every second is in no row of the past."""
+    east.inventory.sync(a_fleet(), at=START, source="sync")
+    working = replace(
+        a_machine(NODES[0]), request=Request(Ask.STAGE, "t-1", NEW), work=Work("t-1", "working")
+    )
+    east.inventory.note("east", [working], [], at=at(1), source="watch")
+    assert east.inventory.nodes()[0].machine == working
+    assert [row.begin for row in east.inventory.history("east", "n-0")] == [START]
+
+
+def test_another_machine_of_the_same_name_runs_its_release_since_it_is_there(east: Store) -> None:
+    known = replace(NODES[0], machine_id="m-1", system_uuid="0ab1")
+    east.inventory.sync(a_snapshot([known]), at=START, source="sync")
+    registered = replace(known, uid="uid-2")
+    east.inventory.sync(a_snapshot([registered]), at=at(1), source="sync")
+    assert east.inventory.nodes()[0].since == START
+    other = replace(known, uid="uid-3", machine_id="m-2", system_uuid="0ab2")
+    east.inventory.sync(a_snapshot([other]), at=at(2), source="sync")
+    assert east.inventory.nodes()[0].since == at(2)
+    assert [row.since for row in east.inventory.nodes_at(at(1))] == [START]
+
+
+def test_list_that_took_its_time_does_not_undo_what_a_watch_has_reported(east: Store) -> None:
+    """The list of a manual sync began before the controller saw the upgrade, and ends after it."""
+    east.inventory.sync(a_fleet(), at=START, source="watch")
+    upgraded = replace(NODES[0], kernel=NEW.kernel, boot_id="boot-2")
+    new = replace(NODES[1], name="n-9", uid="uid-9")
+    cordoned = replace(NODES[2], unschedulable=True)
+    east.inventory.note("east", [upgraded, new, cordoned], [], at=at(2), source="watch")
+    east.inventory.sync(a_fleet(), at=at(1), source="sync")
+    assert east.inventory.nodes()[2].node == cordoned
+    assert [row.begin for row in east.inventory.history("east", "n-2")] == [START, at(2)]
+    assert {row.name for row in east.inventory.nodes()} == {"n-0", "n-1", "n-2", "n-3", "n-9"}
+    assert east.inventory.nodes()[0].node == upgraded
+    assert [row.begin for row in east.inventory.history("east", "n-0")] == [START, at(2)]
 
 
 def test_node_runs_its_release_since_it_booted_whatever_else_changed(east: Store) -> None:
@@ -190,7 +227,7 @@ def test_object_missing_from_a_snapshot_is_gone(east: Store) -> None:
     smaller = a_snapshot(NODES[:3])
     assert east.inventory.sync(smaller, at=at(1), source="sync").closed == 1 + 1 + 6 + 1 + 2
     assert [row.name for row in east.inventory.nodes()] == ["n-0", "n-1", "n-2"]
-    assert [row.name for row in east.inventory.nodes(at=START)] == ["n-0", "n-1", "n-2", "n-3"]
+    assert [row.name for row in east.inventory.nodes_at(START)] == ["n-0", "n-1", "n-2", "n-3"]
 
 
 def test_machine_without_a_node_is_shown(east: Store) -> None:
@@ -204,7 +241,7 @@ def test_reused_name_is_the_new_object(east: Store) -> None:
     again = replace(NODES[0], uid="uid-other")
     east.inventory.note("east", [again], [NODES[0]], at=at(1), source="watch")
     assert east.inventory.nodes()[0].node == again
-    assert east.inventory.nodes(at=START)[0].node == NODES[0]
+    assert east.inventory.nodes_at(START)[0].node == NODES[0]
 
 
 def test_changes_at_the_same_time_leave_no_empty_interval(east: Store, place: str) -> None:
@@ -212,7 +249,7 @@ def test_changes_at_the_same_time_leave_no_empty_interval(east: Store, place: st
     changed = replace(NODES[0], kernel="6.12.9")
     east.inventory.note("east", [changed], [NODES[1]], at=START, source="watch")
     earlier = replace(changed, kernel="6.13.1")
-    east.inventory.note("east", [earlier], [], at=at(-1), source="a clock that was put back")
+    east.inventory.note("east", [earlier], [], at=at(-1), source="watch")
     assert [row.node for row in east.inventory.nodes()] == [earlier]
     assert rows(place, "SELECT count(*) FROM node") == [(1,)]
 
@@ -249,19 +286,29 @@ def test_retention_forgets_old_releases_of_nodes_and_keeps_the_present(east: Sto
     assert east.inventory.forget(Retention(nodes=day), at=START + day - timedelta(seconds=1)) == 0
     assert east.inventory.forget(Retention(nodes=day), at=START + day) == 2
     assert [row.name for row in east.inventory.nodes()] == ["n-0", "n-1", "n-2", "n-3"]
-    assert [row.name for row in east.inventory.nodes(at=SEPTEMBER) if row.node] == ["n-2", "n-3"]
+    assert [row.name for row in east.inventory.nodes_at(SEPTEMBER) if row.node] == ["n-2", "n-3"]
 
 
-def test_old_pods_are_forgotten_in_batches(east: Store) -> None:
-    nodes = [a_node("n-0")]
-    _, pods = a_deployment("job", 10, nodes)
-    east.inventory.sync(a_snapshot(nodes, ([], pods)), at=SEPTEMBER, source="sync")
-    east.inventory.sync(a_snapshot(nodes, ([], pods[:1])), at=START, source="sync")
-    late = START + Retention().others
-    assert east.inventory.forget(Retention(), at=late - timedelta(seconds=1), most=4) == 0
-    assert [east.inventory.forget(Retention(), at=late, most=4) for _ in range(4)] == [4, 4, 1, 0]
-    assert [pod.name for pod in east.inventory.snapshot("east").pods] == [pods[0].name]
-    assert len(east.inventory.snapshot("east", at=SEPTEMBER).pods) == 1
+def test_old_intervals_are_forgotten_in_batches_with_their_texts(east: Store, place: str) -> None:
+    for minute in range(6):
+        east.inventory.note(
+            "east", [replace(NODES[0], boot_id=f"boot-{minute}")], [], at=at(minute), source="w"
+        )
+    kept = Retention(nodes=timedelta(minutes=1))
+    texts = rows(place, "SELECT count(*) FROM document")[0][0]
+    assert [east.inventory.forget(kept, at=at(5), most=2) for _ in range(3)] == [2, 2, 0]
+    assert rows(place, "SELECT count(*) FROM document") == [(texts - 4,)]
+    assert [row.begin for row in east.inventory.history("east", "n-0")] == [at(4), at(5)]
+    assert east.inventory.history("east", "n-0")[0].node == replace(NODES[0], boot_id="boot-4")
+
+
+def test_pods_have_no_history(east: Store, place: str) -> None:
+    _, pods = a_deployment("job", 10, NODES)
+    east.inventory.sync(a_snapshot(NODES, ([], pods)), at=START, source="sync")
+    moved = replace(pods[0], node="n-3", uid="uid-2")
+    east.inventory.note("east", [moved], pods[1:], at=at(1), source="watch")
+    assert east.inventory.snapshot("east").pods == (moved,)
+    assert rows(place, "SELECT count(*) FROM pod") == [(1,)]
 
 
 def test_many_objects_at_once(east: Store) -> None:
@@ -269,7 +316,7 @@ def test_many_objects_at_once(east: Store) -> None:
     assert east.inventory.sync(a_snapshot(nodes), at=START, source="sync").opened == 3000
     upgraded = [replace(node, kernel="6.12.9") for node in nodes]
     changes = east.inventory.note("east", upgraded, [], at=at(1), source="watch")
-    assert changes == Changes(opened=1500, closed=1500)
+    assert changes == Changes(updated=1500)
     assert [row.node for row in east.inventory.nodes()] == upgraded
 
 

@@ -18,9 +18,9 @@ from fleet.core.records.errors import SchemaError, StoreError
 from fleet.lab.simulation.builders import START
 from fleet.store import Store
 from fleet.store.db.address import DatabaseAddress
-from fleet.store.db.message_table import MessageTable
 from fleet.store.db.migrate import config, engine_of
 from fleet.store.db.schema import NEWEST, VERSION_TABLE
+from fleet.store.db.tables import Table
 from fleet.store.journal import chain
 from fleet.store.journal.signing import PrivateKey
 from tests.store.raw import raw, rows
@@ -91,7 +91,7 @@ def test_migrations_create_the_tables_as_they_are_defined(place: str) -> None:
         context = MigrationContext.configure(
             connection, opts={"version_table": VERSION_TABLE, "compare_type": True}
         )
-        differences = compare_metadata(context, MessageTable.metadata)
+        differences = compare_metadata(context, Table.metadata)
         newest = ScriptDirectory.from_config(config(connection)).get_heads()
     engine.dispose()
     assert differences == []

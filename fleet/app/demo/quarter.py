@@ -10,8 +10,8 @@ from msgspec import UnsetType
 
 from fleet.app.demo.people import APPROVER, OPERATOR, SECURITY
 from fleet.app.demo.stage import Act, Stage
-from fleet.core.policy.freezes import Freezes
 from fleet.core.policy.policy import Policy
+from fleet.core.policy.times.freezes import Freezes
 from fleet.core.releases.release import Release
 from fleet.simulated.quarter.releases import PUBLISHED
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from fleet.app.wiring.quorums import annotated
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.linting.finding import LintFinding, LintResult
 from fleet.core.linting.lint import lint
+from fleet.core.linting.policy_checks import check_approvals, check_streams, check_windows
 from fleet.core.policy.policy import Policy, Pool
 from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.records.errors import UsageError
@@ -48,7 +49,8 @@ def lint_fleet(home: Home, clusters: Sequence[str] = ()) -> LintResult:
     everyone = {row.name for row in store.clusters.list()} if store else set()
     own = _groups_of(policy, {row.name for row in rows}, everyone)
     gates = unanswered_gates(policy) if store is not None else ()
-    return _with(cautions, lint(own, known, unread, _annotated(known)), gates)
+    found = lint(own, known, unread, _annotated(known), whole=not clusters)
+    return _with(cautions, found, (*gates, *_policy_findings(home, policy, known)))
 
 
 def lint_dump(home: Home, cluster: str, path: Path) -> LintResult:
@@ -60,8 +62,17 @@ def lint_dump(home: Home, cluster: str, path: Path) -> LintResult:
     policy, cautions = home.read_policy() if home.has_policy else (EVERY_NODE, ())
     snapshot = dump_of(home, path, policy, cluster)
     own = tuple(group for group in policy.quorums if group.cluster == snapshot.cluster)
-    found = lint(replace(policy, quorums=own), [snapshot], annotated=_annotated([snapshot]))
-    return _with(cautions, found)
+    found = lint(replace(policy, quorums=own), [snapshot], annotated=_annotated([snapshot]), whole=False)
+    return _with(cautions, found, _policy_findings(home, policy, [snapshot]))
+
+
+def _policy_findings(home: Home, policy: Policy, snapshots: Sequence[Snapshot]) -> Iterator[LintFinding]:
+    """Yields the findings about the policy alone."""
+    nodes = [(snapshot.cluster, node) for snapshot in snapshots for node in snapshot.nodes]
+    used = {pool.name for cluster, node in nodes if (pool := policy.pool_of(cluster, node)) is not None}
+    yield from check_streams(policy)
+    yield from check_approvals(policy, home.access())
+    yield from check_windows(policy, home.now(), used)
 
 
 def _groups_of(policy: Policy, chosen: Set[str], everyone: Set[str]) -> Policy:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -25,6 +26,9 @@ from fleet.core.releases.release import Release
 from fleet.core.rollout.goal import StandingStart
 from fleet.core.rollout.replay import unfinished
 from fleet.store.plans import named
+
+if TYPE_CHECKING:
+    from fleet.planner.request import PlanRequest
 
 PlanProgress = Callable[[int, int], None]
 """A callback that receives how many runs of a plan have ended, and how many there are."""
@@ -80,6 +84,7 @@ def make(
     from fleet.drivers.journal.checkpoints import standing
     from fleet.planner.planner import make_plan
     from fleet.planner.request import PlanRequest
+    from fleet.planner.simulate import silent
 
     caller = allowed(home, Role.OPERATOR if keep else Role.VIEWER, "keep plans")
     policy = home.policy()
@@ -87,20 +92,15 @@ def make(
     now = home.now()
     times = measured(home.store.journal.entries(kinds=TIMED_KINDS), systems_of(snapshots))
     rollouts = standing(home.store.journal, home.store.folds).rollouts.values()
-    etcd = brought(rollouts, release.version)
     kept = [rollout for rollout in rollouts if not rollout.active and unfinished(rollout)]
     only = scope.nodes if scope is not None else None
+    whole = PlanRequest("", snapshots, policy, pools, release, now, times, lost, kept, only)
 
-    def again(
-        snapshots: Sequence[Snapshot], policy: Policy, urgency: Urgency, progress: PlanProgress
-    ) -> Plan:
-        mine = deepcopy(kept)
-        request = PlanRequest(
-            "", snapshots, policy, pools, release, now, times, lost, mine, only, urgency, etcd
-        )
-        return make_plan(request, progress)
+    def of_leg(request: PlanRequest, progress: PlanProgress = silent) -> Plan:
+        mine, etcd = deepcopy(kept), brought(rollouts, request.release.version)
+        return make_plan(replace(request, kept=mine, brought=etcd), progress)
 
-    plan = planned(snapshots, policy, lost, times, again, beyond)
+    plan = planned_path(whole, of_leg, beyond)
     match scope:
         case StandingScope():
             name = key = scope.standing.identity
@@ -116,6 +116,29 @@ def make(
             raise
         home.warn(f"the plan is not stored, and cannot be started: {error.message}")
         return named(plan)
+
+
+def planned_path(
+    request: PlanRequest, make: Callable[[PlanRequest, PlanProgress], Plan], beyond: PlanExtras
+) -> Plan:
+    """Returns the plan of the requested release. Where nodes have to boot other releases before, it is the plan of the
+    first of the rollouts that this takes, and has the times of all of them."""
+    from fleet.planner.hops import hops_of, leg_request, legs_of
+    from fleet.planner.simulate import silent
+
+    legs = legs_of(request)
+    first = leg_request(request, legs[0]) if legs else request
+
+    def again(
+        snapshots: Sequence[Snapshot], policy: Policy, urgency: Urgency, progress: PlanProgress
+    ) -> Plan:
+        return make(replace(first, snapshots=snapshots, policy=policy, urgency=urgency), progress)
+
+    plan = planned(request.snapshots, request.policy, request.lost, request.times, again, beyond)
+    if not legs:
+        return plan
+    beyond.progress(f"planning {len(legs)} rollouts, one after another")
+    return replace(plan, hops=hops_of(plan, legs, request, lambda leg: make(leg, silent)))
 
 
 def planned(

@@ -24,7 +24,10 @@ def plan(
     Raises UsageError without a cluster, HeldError where none gives an answer.
     """
     if not home.store.clusters.list():
-        raise UsageError("there is no cluster yet", "fleet cluster add NAME --kubeconfig FILE --site SITE")
+        raise UsageError(
+            "there is no cluster yet",
+            "fleet cluster import adds those of your kubeconfig, fleet cluster add a single one",
+        )
     pools = pools or the_pool(home.policy())
     beyond.progress("reading the clusters")
     seen = refresh(home)

@@ -16,6 +16,7 @@ from fleet.app.wiring.sources.registry import source_of
 from fleet.core.cluster.version_skew import skews
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.eta import seconds_left
+from fleet.core.policy.label_pools import label_pools
 from fleet.core.policy.policy import Policy
 from fleet.core.quorum.quorum import Quorum, unknown
 from fleet.core.records.errors import UsageError
@@ -39,7 +40,7 @@ def fleet_status(home: Home, selection: Selection = EVERYTHING) -> FleetStatus:
     chosen = home.clusters(selection.clusters)
     rollouts = Rollouts.load(home.store)
     known = known_in(home, chosen)
-    policy = home.policy_if_any()
+    policy = policy_for(home, known)
     stands = standstill(home, rollouts.active)
     waiting = waiting_in(home, rollouts.active)
     found = overview(
@@ -54,6 +55,13 @@ def fleet_status(home: Home, selection: Selection = EVERYTHING) -> FleetStatus:
     )
     _refuse_unknown(selection, found, policy)
     return replace(found, quorums=quorums_of(home, chosen, policy), standstill=stands)
+
+
+def policy_for(home: Home, known: Iterable[KnownNode]) -> Policy:
+    """Returns the policy; where there is no file, one with the pools that the labels of these nodes name."""
+    if home.has_policy:
+        return home.policy()
+    return Policy(pools=label_pools(node.node for node in known if node.node is not None))
 
 
 def _refuse_unknown(selection: Selection, found: FleetStatus, policy: Policy) -> None:
@@ -105,6 +113,7 @@ def known_in(home: Home, rows: Sequence[ClusterRow], at: datetime | None = None)
     moment."""
     seen = {row.name: row.last_seen for row in rows}
     one = rows[0].name if len(rows) == 1 else None
+    inventory = home.store.inventory
     return [
         KnownNode(
             node.cluster,
@@ -116,7 +125,7 @@ def known_in(home: Home, rows: Sequence[ClusterRow], at: datetime | None = None)
             node.since,
             seen[node.cluster],
         )
-        for node in home.store.inventory.nodes(cluster=one, at=at)
+        for node in (inventory.nodes(cluster=one) if at is None else inventory.nodes_at(at, cluster=one))
         if node.cluster in seen
     ]
 

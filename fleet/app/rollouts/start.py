@@ -12,17 +12,19 @@ from fleet.app.access.allowed import allowed
 from fleet.app.planning.effects import has_rule, plan_again, refuse_unapproved, start_of, state_of
 from fleet.app.planning.override import ensure_override_approved
 from fleet.app.planning.rule_approval import approved_by_rule, start_by_rule
+from fleet.app.rollouts.calendars import calendars_at_start
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.rollouts.staleness import added_nodes, changed_nodes
 from fleet.app.rollouts.standstill import standstill
 from fleet.app.wiring.home import Home
+from fleet.config.policy import PolicyFile
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.planning.eta import seconds_left
 from fleet.core.planning.plan import Plan, short_id
 from fleet.core.policy.access import Role
 from fleet.core.records.errors import HeldError, JournalMovedError, UsageError
 from fleet.core.rollout.codec import to_record
-from fleet.core.rollout.commands import PlanApproved, RolloutStarted
+from fleet.core.rollout.commands import CommandRecord, PlanApproved, RolloutStarted
 from fleet.core.rollout.goal import StandingStart, Start
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.text.durations import format_age, format_duration
@@ -104,7 +106,7 @@ def start(
         return replace(asked, override_freeze=override.strip()), given
 
     actor = caller.actor if order is None else order.standing.identity
-    ident = _commit(home, actor, checked)
+    ident = _commit(home, actor, checked, home.whole_policy())
     # A standing policy leaves nodes out on purpose, and its plan was made a moment ago.
     new = added_nodes(plan, snapshots) if order is None else []
     notes = [f"{len(new)} nodes have joined the pool since the plan: {', '.join(new[:SHOWN])}"] if new else []
@@ -118,7 +120,9 @@ def start(
     return Started(ident, tuple(notes))
 
 
-def _commit(home: Home, actor: str, checked: Callable[[], tuple[Start, Sequence[PlanApproved]]]) -> str:
+def _commit(
+    home: Home, actor: str, checked: Callable[[], tuple[Start, Sequence[PlanApproved]]], file: PolicyFile
+) -> str:
     """Writes the start under the next free id and returns the id. Where two processes start at the same moment, one of
     them sees the other's record. `checked` returns the start and the approvals that are written with it, or raises the
     refusal by the journal as it is then."""
@@ -127,10 +131,12 @@ def _commit(home: Home, actor: str, checked: Callable[[], tuple[Start, Sequence[
         newest = journal.last()
         begin, approvals = checked()
         ident = Rollouts.load(home.store).next_id
-        records = [*map(to_record, approvals), to_record(RolloutStarted(rollout=ident, start=begin))]
+        records: list[CommandRecord] = [*approvals, RolloutStarted(rollout=ident, start=begin)]
+        if calendars := calendars_at_start(ident, begin, file):
+            records.append(calendars)
         seen = newest.seq if newest is not None else 0
         try:
-            journal.append(records, at=home.now(), actor=actor, last=seen)
+            journal.append([*map(to_record, records)], at=home.now(), actor=actor, last=seen)
         except JournalMovedError:
             continue
         return ident

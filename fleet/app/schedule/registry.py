@@ -17,9 +17,11 @@ from fleet.app.standing.facts import automatic
 from fleet.app.wiring.home import Home
 from fleet.config.policy import PolicyFile, load_file
 from fleet.core.jobs.job import Job, JobRun
-from fleet.core.jobs.repeat import Repeat, RepeatInterval
+from fleet.core.jobs.repeat import PeriodEnd, Repeat, RepeatInterval
+from fleet.core.policy.times.calendar_events import events_of
 from fleet.core.records.errors import FleetError
 from fleet.core.standing.outlook import follows
+from fleet.core.text.counts import counted
 from fleet.drivers.timers.jobs import JobsOf
 
 LOG = logging.getLogger("fleet.schedule")
@@ -46,11 +48,11 @@ class JobSource(NamedTuple):
 
 
 def _calendars(file: PolicyFile) -> Iterator[JobPlan]:
-    if file.feeds:
-        count = len(file.feeds)
+    count = len(file.calendars.keys() | events_of(file.policy).names) or len(file.feeds)
+    if count:
         yield JobPlan(
             "calendars",
-            f"reads {count} calendar{'s' if count > 1 else ''} by URL (schedule.calendars)",
+            f"reads {counted(count, 'calendar')} again for rollouts under way (schedule.calendars)",
             RepeatInterval(file.schedule.calendars),
         )
 
@@ -65,16 +67,52 @@ def _policies(file: PolicyFile) -> Iterator[JobPlan]:
         )
 
 
+def _feeds(file: PolicyFile) -> Iterator[JobPlan]:
+    if file.release_feeds:
+        count = len(file.release_feeds)
+        yield JobPlan(
+            "feeds",
+            f"reads {count} release feed{'s' if count > 1 else ''} (schedule.feeds)",
+            RepeatInterval(file.schedule.feeds),
+        )
+
+
+def _reports(file: PolicyFile) -> Iterator[JobPlan]:
+    for rule in file.schedule.reports:
+        pools = ",".join(rule.pools)
+        words = ("report", rule.every, pools, rule.format)
+        yield JobPlan(
+            " ".join(word for word in words if word),
+            f"writes the report of each {rule.every} as {rule.format} (schedule.reports)",
+            PeriodEnd(rule.every),
+            {
+                "every": rule.every,
+                "folder": rule.folder,
+                "form": rule.format,
+                "pools": pools,
+                "within": rule.within,
+            },
+        )
+
+
 SOURCES: Sequence[JobSource] = (
-    JobSource("fleet.app.schedule.calendars:fetch", _calendars),
+    JobSource("fleet.app.schedule.calendars:renew", _calendars),
+    JobSource("fleet.app.releases.sync:run_job", _feeds),
+    # The forms of a report belong to the command line, which is above this room.
+    JobSource("fleet.cli.report.scheduled:write", _reports),
     JobSource("fleet.app.standing.job:perform", _policies),
 )
 """Every kind of job."""
 
 
 def plans_of(file: PolicyFile) -> list[tuple[JobSource, JobPlan]]:
-    """Returns every job that the policy asks for."""
+    """Returns every job that the policy asks for, with its kind."""
     return [(source, plan) for source in SOURCES for plan in source.plans(file)]
+
+
+def jobs_in(home: Home, file: PolicyFile) -> list[Job]:
+    """Returns every job that the policy asks for."""
+    return [_job(home, source, plan) for source, plan in plans_of(file)]
 
 
 def jobs_of(home: Home) -> JobsOf:
@@ -98,7 +136,7 @@ def jobs_of(home: Home) -> JobsOf:
                 LOG.warning("the schedule stays as it was: %s", error.full_message)
             return known
         problem = ""
-        known = [_job(home, source, plan) for source, plan in plans_of(file)]
+        known = jobs_in(home, file)
         return known
 
     return jobs

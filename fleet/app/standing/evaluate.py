@@ -28,18 +28,22 @@ from fleet.core.standing.outlook import StandingList, StandingOutcome, StandingP
 from fleet.core.text.durations import format_duration
 from fleet.store.journal import chain
 
+HOW = "upgrade: auto in fleet.yaml gives a pool one; see docs/standing.md"
+
 
 def chosen_pools(policy: Policy, names: Sequence[str]) -> tuple[Pool, ...]:
     """Returns the named pools; without names all with a standing policy. Raises UsageError for a name that the policy
-    does not have, and for a pool that operators upgrade."""
+    does not have, and where no pool, or a named one, has one."""
     if not names:
+        if not automatic(policy):
+            raise UsageError("no pool has a standing policy", HOW)
         return automatic(policy)
     found = tuple(pool_named(policy, name) for name in names)
     for pool in found:
         if pool not in automatic(policy):
             raise UsageError(
                 f"pool {pool.name} has no standing policy",
-                "upgrade: auto in fleet.yaml; see docs/standing.md",
+                HOW,
             )
     return found
 

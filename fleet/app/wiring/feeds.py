@@ -21,9 +21,8 @@ def fetch_calendars(home: Home) -> None:
     if not home.has_policy:
         return
     from fleet.config.calendars.source import copy_of
-    from fleet.config.policy import load_file
 
-    for url in load_file(home.policy_file)[0].feeds:
+    for url in home.whole_policy().feeds:
         copy = copy_of(home.policy_file.absolute().parent, url)
         try:
             _fetch(url, copy)

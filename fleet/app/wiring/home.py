@@ -18,6 +18,7 @@ from fleet.core.text.paths import expanded
 
 if TYPE_CHECKING:
     from fleet.config import Caution
+    from fleet.config.policy import PolicyFile
     from fleet.core.policy.access import Access
     from fleet.core.policy.policy import Policy
     from fleet.store import ClusterRow, Store
@@ -27,7 +28,9 @@ POLICY = "fleet.yaml"
 MISNAMED = "fleet.yml"
 """A name that many programs treat as equivalent. fleet reads only fleet.yaml, so that there is one policy."""
 DATABASE = "fleet.db"
-BEGIN = "fleet cluster add NAME --kubeconfig FILE --site SITE creates one; --home FOLDER chooses another; or try fleet demo"
+BEGIN = (
+    "fleet cluster import makes one from your kubeconfig; --home FOLDER chooses another; or try fleet demo"
+)
 
 ShowMessage = Callable[[str], None]
 """A callback for messages that a user should see with any result of the command."""
@@ -40,17 +43,20 @@ class Home:
         database: str = "",
         show: ShowMessage = lambda message: None,
         clock: Clock | None = None,
+        own: bool = False,
     ) -> None:
         """Makes the home in a folder. `database` is the URL of a PostgreSQL, or a path; empty: `fleet.db` in the
         folder.
 
         `show` receives, each once, the warnings of the policy, and the message that a database was made. `clock` is the
-        clock of a simulation in this process; None: the saved one of a simulated home, or else the wall clock.
+        clock of a simulation in this process; None: the saved one of a simulated home, or else the wall clock. `own`:
+        this is the user's own home, which begins by itself.
         """
         self.path = path
         self.database = database or str(path / DATABASE)
         self._show = show
         self._clock = clock
+        self._own = own
         self._shown: set[str] = set()
 
     @classmethod
@@ -75,6 +81,7 @@ class Home:
         if path is None and any(os.path.lexists(here / name) for name in (POLICY, DATABASE)):
             _refuse_other_owner(here)
             path = here
+        own = path is None
         if path is None:
             data = environ.get("XDG_DATA_HOME", "")
             path = (Path(data) if data else Path.home() / ".local" / "share") / "fleet"
@@ -86,7 +93,7 @@ class Home:
                 )
         if path.exists() and not path.is_dir():
             raise UsageError(f"{path} is not a folder", "--home takes the folder that contains fleet.yaml")
-        return cls(path, database, show)
+        return cls(path, database, show, own=own)
 
     @property
     def policy_file(self) -> Path:
@@ -129,24 +136,24 @@ class Home:
 
     @property
     def begun(self) -> bool:
-        """Returns whether there is a database, or one can be made beside the policy."""
-        return self.exists or self.has_policy
+        """Returns whether there is a database, or one can be made: beside the policy, or in the user's own home."""
+        return self.exists or self.has_policy or self._own
 
     @property
     def store(self) -> Store:
         """Opens the database. Where the folder has a policy and no database yet, the database is made and the user
-        gets a message: a policy is often kept in Git, and a database never.
+        gets a message: a policy is often kept in Git, and a database never. The user's own home begins in the same way.
 
-        Raises UsageError where there is neither: an empty folder is probably a wrong one rather than a fleet without
+        Raises UsageError where another folder has neither: it is probably a wrong one rather than a fleet without
         clusters. Raises ConfigError where the database would be made beside a policy with mistakes, which may be
         another program's: Rancher's Fleet has a fleet.yaml too. Raises StoreError where the database refuses.
         """
         if not self.begun:
             database = DATABASE if self.database == str(self.path / DATABASE) else self.database
             raise UsageError(f"there is no fleet in {self.path}: neither {POLICY} nor {database}", BEGIN)
-        if not self.exists:
+        if not self.exists and self.has_policy:
             self.read_policy()
-        return self._opened
+        return self._opened if self.exists else self.make()
 
     @property
     def store_if_any(self) -> Store | None:
@@ -201,7 +208,8 @@ class Home:
         rows = self.clusters([name] if name else [])
         if not rows:
             raise UsageError(
-                "there is no cluster yet", "fleet cluster add NAME --kubeconfig FILE --site SITE"
+                "there is no cluster yet",
+                "fleet cluster import adds those of your kubeconfig, fleet cluster add a single one",
             )
         if len(rows) > 1:
             raise UsageError(
@@ -231,10 +239,14 @@ class Home:
     def access(self) -> Access:
         """Returns who may do what; without a policy file every user may do everything. Raises as `read_policy` does for
         a policy with mistakes."""
-        from fleet.config.policy import load_file
-        from fleet.core.policy.access import Access
+        return self.whole_policy().access
 
-        return load_file(self.policy_file)[0].access if self.has_policy else Access()
+    def whole_policy(self) -> PolicyFile:
+        """Returns the whole policy file, with what is not part of the policy of a plan; without a file an empty one.
+        Raises as `read_policy` does for a policy with mistakes."""
+        from fleet.config.policy import PolicyFile, load_file
+
+        return load_file(self.policy_file)[0] if self.has_policy else PolicyFile()
 
     def policy_if_any(self) -> Policy:
         """Returns the policy, or one without pools where there is no file. Raises ConfigError."""

@@ -74,6 +74,54 @@ def add(
         )
 
 
+@app.command("import")
+def import_(
+    context: typer.Context,
+    patterns: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CONTEXT]...",
+            help="Contexts by name or shell pattern: 'prod-*'. Default: all.",
+            show_default=False,
+        ),
+    ] = None,
+    kubeconfig: Annotated[
+        Path | None,
+        typer.Option(help="Where contexts are. Default: what kubectl reads, KUBECONFIG or ~/.kube/config."),
+    ] = None,
+    site: Annotated[
+        str, typer.Option(metavar="NAME", help="Site of all these clusters. Default: by --site-label.")
+    ] = "",
+    site_label: Annotated[
+        str,
+        typer.Option(
+            metavar="LABEL",
+            help="Label of nodes whose most frequent value is the cluster's site; without it the cluster's name is.",
+        ),
+    ] = "topology.kubernetes.io/region",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and show, but add nothing.")] = False,
+    output: Format = "text",
+) -> None:
+    """Add the clusters of all contexts of a kubeconfig: each is read once, and nothing is written to any cluster.
+
+    Rights to read are enough, and no policy is needed. Contexts that are in the fleet already are left as they are.
+    Exits 1 if a cluster does not answer; the others are added.
+    """
+    from fleet.app.inventory.importing import ImportRequest, import_contexts
+    from fleet.cli.terminal.output import show, show_json, waiting
+    from fleet.cli.views.cluster import imported
+
+    request = ImportRequest(tuple(patterns or ()), kubeconfig, site, site_label, dry_run)
+    with waiting() as progress:
+        results = import_contexts(home_of(context), request, progress)
+    if output == "json":
+        show_json(results)
+    else:
+        show(imported(results))
+    if any(result.state == "failed" for result in results):
+        raise typer.Exit(1)
+
+
 @app.command("list")
 def list_(context: typer.Context, output: Format = "text") -> None:
     """List all clusters, with their sites and when they were last seen."""

@@ -77,6 +77,7 @@ def period(report: PeriodReport) -> str:
             ],
         ),
         *_exceptions(report),
+        *_granted(report),
         "",
         "### Rollouts",
         "",
@@ -122,10 +123,18 @@ def _exceptions(report: PeriodReport) -> Iterator[str]:
         yield from ("", "### Exceptions", "")
     for group in groups[:MOST]:
         names = period_answer.named([f"{each.cluster}/{each.node}" for each in group.exceptions])
-        causes = "; ".join(cause.detail for cause in group.causes) or "nothing on record"
+        causes = "; ".join(period_answer.reasons(group))
         over = period_answer.days(period_answer.longest(group))
         yield f"- {_text(f'{group.state} {group.version}, up to {over} over: {names} ({causes})')}"
     yield from _more(len(groups))
+
+
+def _granted(report: PeriodReport) -> Iterator[str]:
+    if report.compliance.granted:
+        yield from ("", "### Exceptions that users decided on", "")
+    for each in report.compliance.granted:
+        facts = "; ".join(period_answer.granted_facts(each))
+        yield f"- {_text(f'{period_answer.granted_title(each)}; {facts}')}"
 
 
 def _overrides(report: PeriodReport) -> Iterator[str]:

@@ -12,6 +12,7 @@ from fleet.cli.report.answer import Mood, number
 from fleet.core.reporting.period.compliance import (
     ComplianceException,
     ExceptionCause,
+    GrantedException,
     PunctualityCounts,
     ReleaseCompliance,
 )
@@ -20,6 +21,8 @@ from fleet.core.reporting.period.period_report import PeriodReport, UnreportedNo
 from fleet.core.reporting.report import Report, ReportRun
 from fleet.core.text.counts import counted
 
+LAPSING_DAYS = 30
+"""An exception that lapses within so many days is said to."""
 NAMED = 4
 """Nodes that a line names before it counts the rest."""
 WHY = {
@@ -52,6 +55,8 @@ class ExceptionGroup(NamedTuple):
     version: str
     state: str
     causes: tuple[ExceptionCause, ...]
+    granted: tuple[str, ...]
+    """The granted exceptions that cover these nodes, by id."""
     exceptions: tuple[ComplianceException, ...]
 
 
@@ -73,6 +78,7 @@ def rest(report: PeriodReport) -> list[str]:
         (counts.overdue, "overdue"),
         (report.compliance.carried_over, "overdue since before"),
         (counts.open, "not due yet and open"),
+        (counts.excepted, "excepted"),
     )
     return [f"{number(count)} {word}" for count, word in parts if count]
 
@@ -81,7 +87,8 @@ def mood(report: PeriodReport) -> Mood:
     counts = report.compliance.counts
     if report.journal.verdict.verified is False or counts.overdue or report.compliance.carried_over:
         return "bad"
-    return "good" if counts.due and not counts.late and not undated(report) else "open"
+    missed = counts.late or counts.excepted
+    return "good" if counts.due and not missed and not undated(report) else "open"
 
 
 def compliance_seal(report: PeriodReport) -> str:
@@ -91,6 +98,8 @@ def compliance_seal(report: PeriodReport) -> str:
         return f"{number(overdue)} overdue"
     if counts.late:
         return f"{number(counts.late)} late, none overdue"
+    if counts.excepted:
+        return f"{number(counts.excepted)} excepted, none overdue"
     if undated(report):
         return "some releases have no date"
     return "everything in time" if counts.due else "nothing was due"
@@ -149,6 +158,7 @@ def bar(counts: PunctualityCounts) -> list[tuple[str, int, float, float]]:
         ("late", counts.late),
         ("overdue", counts.overdue),
         ("open", counts.open),
+        ("excepted", counts.excepted),
     )
     total, left, found = sum(count for _, count in parts), 0.0, []
     for name, count in parts:
@@ -160,12 +170,47 @@ def bar(counts: PunctualityCounts) -> list[tuple[str, int, float, float]]:
 
 
 def exception_groups(report: PeriodReport) -> list[ExceptionGroup]:
-    """Returns the exceptions, those with the same release and causes together; overdue ones first."""
-    found: dict[tuple[str, str, tuple[ExceptionCause, ...]], list[ComplianceException]] = {}
+    """Returns the exceptions, those with the same release and causes together; overdue ones first, excepted ones
+    last."""
+    found: dict[tuple[str, str, tuple[ExceptionCause, ...], tuple[str, ...]], list[ComplianceException]] = {}
     for each in report.compliance.exceptions:
-        found.setdefault((each.version, each.state, each.causes), []).append(each)
+        found.setdefault((each.version, each.state, each.causes, each.granted), []).append(each)
     groups = [ExceptionGroup(*key, tuple(members)) for key, members in found.items()]
-    return sorted(groups, key=lambda each: (each.state != "overdue", -len(each.exceptions)))
+    order = ("overdue", "late", "excepted")
+    return sorted(groups, key=lambda each: (order.index(each.state), -len(each.exceptions)))
+
+
+def reasons(group: ExceptionGroup) -> list[str]:
+    """Returns what is on record about the nodes of the group."""
+    granted = [f"exception {ident}" for ident in group.granted]
+    return [*granted, *(cause.detail for cause in group.causes)] or ["nothing on record"]
+
+
+def granted_title(each: GrantedException) -> str:
+    """`x-1, pool edge and 2 nodes, release 44.2: in force until 2026-12-24`."""
+    pools = [f"pool {name}" for name in each.pools]
+    scope = ", ".join([*pools, *([named(each.nodes)] if each.nodes else [])])
+    release = f"release {each.version}" if each.version else "every release"
+    return f"{each.id}, {scope}, {release}: {each.state}{_until(each)}"
+
+
+def _until(each: GrantedException) -> str:
+    if each.state == "revoked" and each.revoked is not None:
+        return f" {answer.day(each.revoked)}"
+    lapses = ""
+    if each.lapses_in_days is not None and each.lapses_in_days <= LAPSING_DAYS:
+        lapses = f", and lapses in {days(max(0.0, each.lapses_in_days))}"
+    return f" until {answer.day(each.until)}{lapses}"
+
+
+def granted_facts(each: GrantedException) -> list[str]:
+    """Returns who decided on the exception, why, and how many node patches it excepts."""
+    granted = f", granted by {each.approver} {answer.day(each.granted)}" if each.granted is not None else ""
+    return [
+        each.reason,
+        f"owner: {each.owner}; asked for by {each.author} {answer.day(each.requested)}{granted}",
+        f"excepts {number(each.excepted)} {'node patch' if each.excepted == 1 else 'node patches'}",
+    ]
 
 
 def longest(group: ExceptionGroup) -> float:

@@ -19,6 +19,7 @@ def text(report: PeriodReport) -> str:
         _releases(report),
         _trend(report),
         _exceptions(report),
+        _granted(report),
         _rollouts(report),
         _overrides(report),
         _failures(report),
@@ -98,10 +99,19 @@ def _exceptions(report: PeriodReport) -> Iterator[str]:
         names = period_answer.named([f"{each.cluster}/{each.node}" for each in group.exceptions])
         over = period_answer.days(period_answer.longest(group))
         yield from wrapped("  ", f"{group.state} {group.version}, up to {over} over: {names}", 4)
-        for cause in group.causes:
-            yield from wrapped("    ", cause.detail, 6)
+        for line in period_answer.reasons(group):
+            yield from wrapped("    ", line, 6)
     if len(groups) > GROUPS:
         yield f"  and {len(groups) - GROUPS} more groups (-o json)"
+
+
+def _granted(report: PeriodReport) -> Iterator[str]:
+    if report.compliance.granted:
+        yield "Exceptions that users decided on"
+    for each in report.compliance.granted:
+        yield from wrapped("  ", period_answer.granted_title(each), 4)
+        for line in period_answer.granted_facts(each):
+            yield from wrapped("    ", line, 6)
 
 
 def _rollouts(report: PeriodReport) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from fleet.app.inventory.clusters import ClusterCheck
+from fleet.app.inventory.importing import ImportedContext
 from fleet.app.inventory.sync import ClusterSync
 from fleet.cli.terminal.columns import columns
 
@@ -39,6 +40,30 @@ def found(result: ClusterCheck) -> Text:
     else:
         lines.append(Text("  fleet has all permissions that it needs there.", "green"))
     return Text("\n").join(lines)
+
+
+def imported(results: Sequence[ImportedContext]) -> Text:
+    """Returns what became of each context, and the next step."""
+    rows = [(result.name, ", ".join(result.sites), *_import(result)) for result in results]
+    table = columns(("CLUSTER", "SITE", "NODES", "RESULT"), rows, right=(2,))
+    if any(result.state == "added" for result in results):
+        table.append("\n  -> fleet status")
+    return table
+
+
+def _import(result: ImportedContext) -> tuple[str, Text]:
+    count = f"{result.check.nodes:,}" if result.check is not None else "-"
+    match result.state:
+        case "added":
+            return count, Text("added", "green")
+        case "would-add":
+            return count, Text("would be added")
+        case "in-fleet":
+            return count, Text("in the fleet already", "dim")
+        case "same-cluster":
+            return count, Text(f"the same cluster by another context, {result.context}", "dim")
+        case "failed":
+            return count, Text(result.message, "red")
 
 
 def _pools(result: ClusterCheck) -> list[Text]:
@@ -79,7 +104,9 @@ def synced(results: Sequence[ClusterSync]) -> Text:
     return (
         columns((), rows)
         if rows
-        else Text("No clusters yet.\n  -> fleet cluster add NAME --kubeconfig FILE --site SITE")
+        else Text(
+            "No clusters yet.\n  -> fleet cluster import adds those of your kubeconfig, fleet cluster add a single one"
+        )
     )
 
 

@@ -32,7 +32,7 @@ OLD = timedelta(minutes=15)
 KERNELS = 4
 UNITS = 3
 
-NO_CLUSTERS = "No clusters yet.\n  -> fleet cluster add NAME --kubeconfig FILE --site SITE"
+NO_CLUSTERS = "No clusters yet.\n  -> fleet cluster import adds those of your kubeconfig, fleet cluster add a single one"
 
 
 def glance(status: FleetStatus) -> Text:

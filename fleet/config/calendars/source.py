@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from fleet.config.document import forms, time_forms
 from fleet.config.document.reader import Reader
 from fleet.config.stream import text_of
+from fleet.core.policy.times.calendar_events import CalendarVersion
 from fleet.core.text.paths import expanded
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class CalendarCopy(NamedTuple):
 
 
 class ReadCalendar(NamedTuple):
+    name: str = ""
+    """The name of a calendar of windows, without what may be a secret: that of a freeze is in the policy."""
     events: tuple[CalendarEvent, ...] = ()
     never_read: bool = False
     """True if its content is unknown, because no copy was ever fetched."""
@@ -60,9 +63,10 @@ def _reference(text: str) -> str:
     return url.partition("#")[0]
 
 
-def read_calendar(reader: Reader, *, closes: bool, zone: str = "") -> ReadCalendar:
+def read_calendar(reader: Reader, *, freeze: str = "", zone: str = "") -> ReadCalendar:
     """Reads the key `calendar`, and `zone` for its days and for times without a zone. Mistakes of the calendar are
-    mistakes of the policy, at the line of the key. `closes`: its events are freezes."""
+    mistakes of the policy, at the line of the key. `freeze`: its events are the freezes of this name; empty: they are
+    windows."""
     try:
         reference = _reference(reader.value("calendar", forms.TEXT, ""))
     except ValueError as wrong:
@@ -74,15 +78,17 @@ def read_calendar(reader: Reader, *, closes: bool, zone: str = "") -> ReadCalend
         return ReadCalendar()
     folder = Path(reader.file).absolute().parent
     path = folder / expanded(reference)
+    name = freeze or _name(reference, own_zone)
     if "://" in reference:
         reader.findings.feeds.add(reference)
         copy = copy_of(folder, reference)
         _warn_of_age(reader, copy, host_of(reference))
         path = copy.text
         if not path.exists():
-            return ReadCalendar(never_read=True)
+            return ReadCalendar(name, never_read=True)
     try:
         text = text_of(path)
+        read_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     except FileNotFoundError:
         reader.problem("expected a calendar, found that the file is not there", "calendar")
         return ReadCalendar()
@@ -92,12 +98,20 @@ def read_calendar(reader: Reader, *, closes: bool, zone: str = "") -> ReadCalend
     # The library for calendars is imported for a policy that names one.
     from fleet.config.calendars.events import read_events
 
-    content = read_events(text, own_zone, closes=closes)
+    reader.findings.calendars[name] = CalendarVersion(sha256(text.encode()).hexdigest(), read_at)
+    content = read_events(text, own_zone, closes=bool(freeze))
     for problem in content.problems[:MOST_SHOWN]:
         reader.problem(problem, "calendar")
     for caution in content.cautions[:MOST_SHOWN]:
         reader.caution(caution, "calendar")
-    return ReadCalendar(content.events)
+    return ReadCalendar(name, content.events)
+
+
+def _name(reference: str, zone: str) -> str:
+    """Returns the name of a calendar of windows: the file, or the host of the URL with a part of the URL's hash."""
+    if "://" in reference:
+        reference = f"{host_of(reference)}#{sha256(reference.encode()).hexdigest()[:8]}"
+    return f"{reference} ({zone})" if zone else reference
 
 
 def _warn_of_age(reader: Reader, copy: CalendarCopy, host: str) -> None:
@@ -109,4 +123,6 @@ def _warn_of_age(reader: Reader, copy: CalendarCopy, host: str) -> None:
         last = f"its copy of {read_at:%Y-%m-%d %H:%M} UTC counts"
     else:
         last = "it was never read, so no run starts"
-    reader.caution(f"the calendar at {host} cannot be read: {why}; {last}", "calendar")
+    message = f"the calendar at {host} cannot be read: {why}; {last}"
+    reader.findings.stale.append(message)
+    reader.caution(message, "calendar")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from fleet.core.policy.times.calendar_events import CalendarVersion
+from fleet.core.releases.feed import FeedSource
+
 MOST = 100
 """The number of problems after which the rest of a file is not read: such a file is not a policy."""
 
@@ -44,6 +47,12 @@ class Findings:
 
         self.feeds: set[str] = set()
         """The URLs of calendars that the file names."""
+        self.release_feeds: dict[str, FeedSource] = {}
+        """The feeds that the file names, by stream."""
+        self.calendars: dict[str, CalendarVersion] = {}
+        """The texts of the calendars that were read, by the calendar's name."""
+        self.stale: list[str] = []
+        """The calendars whose servers did not answer when they were last asked, each with the reason."""
 
     def problem(self, place: SourcePlace, message: str) -> None:
         """Adds a mistake. Raises TooMany where there are more than MOST."""

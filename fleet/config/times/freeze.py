@@ -62,6 +62,6 @@ def _calendar(reader: Reader, name: str, pools: Collection[str]) -> FreezeCalend
         reader.problem("expected a calendar alone, with its zone, found both", wrong)
     for key in ("from", "until"):
         reader.value(key, forms.TEXT, "")
-    found = read_calendar(reader, closes=True)
+    found = read_calendar(reader, freeze=f"freeze {name}")
     unread = (f"freeze {name}",) if found.never_read else ()
     return FreezeCalendar(name, tuple(found.events), unread, _scope(reader, pools))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from fleet.config.document import forms
@@ -24,19 +25,30 @@ LEAST = 60
 """The shortest interval, in seconds: servers of others are asked."""
 
 
-def schedule(reader: Reader) -> ScheduleSettings:
-    """Reads the intervals, and the reports that are written when a period has ended."""
+def schedule(reader: Reader, pools: Collection[str]) -> ScheduleSettings:
+    """Reads the intervals, and the reports that are written when a period has ended. `pools`: the names of the pools."""
     found = ScheduleSettings()
     interval = forms.seconds(LEAST)
     return ScheduleSettings(
         reader.value("calendars", interval, found.calendars),
         reader.value("feeds", interval, found.feeds),
         reader.value("policies", interval, found.policies),
-        tuple(_report(block) for block in reader.blocks("reports")),
+        tuple(_reports(reader.blocks("reports"), pools)),
     )
 
 
-def _report(reader: Reader) -> ReportRule:
+def _reports(blocks: Sequence[Reader], pools: Collection[str]) -> Iterator[ReportRule]:
+    known: set[tuple[str, ...]] = set()
+    for block in blocks:
+        rule = _report(block, pools)
+        key = (rule.every, rule.format, *rule.pools)
+        if key in known:
+            block.problem("expected each report once (by every, pools and format), found it again")
+        known.add(key)
+        yield rule
+
+
+def _report(reader: Reader, pools: Collection[str]) -> ReportRule:
     every = reader.required("every", forms.choice(PERIODS), PERIODS["quarter"])
     folder = reader.value("folder", forms.TEXT, "reports")
     form = reader.value("format", forms.choice(FORMATS), FORMATS["html"])
@@ -46,4 +58,6 @@ def _report(reader: Reader) -> ReportRule:
     except ValueError as wrong:
         reader.problem(str(wrong), "within")
     place = Path(reader.file).absolute().parent / expanded(folder)
-    return ReportRule(every, str(place), form, reader.values("pools", forms.NAME), within)
+    return ReportRule(
+        every, str(place), form, reader.values("pools", forms.one_of(pools, "a pool of this policy")), within
+    )

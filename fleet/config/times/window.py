@@ -13,7 +13,7 @@ from fleet.config import recurrence
 from fleet.config.calendars.source import ReadCalendar, read_calendar
 from fleet.config.document import forms, time_forms
 from fleet.config.document.reader import Reader
-from fleet.core.policy.recurrence import Occurrences
+from fleet.core.policy.times.recurrence import Occurrences
 from fleet.core.policy.times.window import RecurringWindow, Window, WindowLevel
 
 EACH_DAY = tuple(range(7))
@@ -43,7 +43,7 @@ def windows(reader: Reader, zone: str = "UTC") -> WindowLists:
     for each in reader.blocks("windows"):
         if each.has("calendar"):
             found = _calendar(each, zone)
-            recurring.extend(event.window for event in found.events)
+            recurring.extend(replace(event.window, calendar=found.name) for event in found.events)
             unread.extend([each.path] if found.never_read else [])
         elif any(each.has(key) for key in RECURRING_KEYS):
             recurring.append(_recurring(each, zone))
@@ -59,7 +59,7 @@ def _calendar(reader: Reader, zone: str) -> ReadCalendar:
     if wrong := next((key for key in other if reader.has(key)), None):
         reader.problem("expected a calendar alone, with its zone, found both", wrong)
     _ask(reader, other)
-    found = read_calendar(reader, closes=False, zone="" if zone == "UTC" else zone)
+    found = read_calendar(reader, zone="" if zone == "UTC" else zone)
     if not found.events and not found.never_read:
         reader.problem("expected a calendar with events that open windows, found none", "calendar")
     return found

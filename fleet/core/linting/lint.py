@@ -15,6 +15,7 @@ from fleet.core.linting.group_checks import (
     check_size,
     check_spread,
 )
+from fleet.core.linting.pool_checks import check_members, check_overlaps
 from fleet.core.linting.snapshot_checks import (
     check_landings,
     check_losses,
@@ -34,9 +35,12 @@ def lint(
     snapshots: Sequence[Snapshot],
     unread: Sequence[str] = (),
     annotated: Mapping[str, Sequence[QuorumGroup]] = {},
+    *,
+    whole: bool = True,
 ) -> LintResult:
     """Returns all findings. `unread`: the clusters that were never read. `annotated`: the quorum groups that
-    annotations of workloads declare, by cluster."""
+    annotations of workloads declare, by cluster. `whole`: these are all clusters of the fleet, so that what is in none
+    of them is nowhere."""
     findings = list(check_clusters(policy, {*unread, *(snapshot.cluster for snapshot in snapshots)}))
     for snapshot in snapshots:
         nodes = {node.name: node for node in snapshot.nodes}
@@ -57,10 +61,12 @@ def lint(
         findings += check_losses(policy, snapshot)
         findings += check_plan_warnings(policy, snapshot)
         findings += check_landings(policy, snapshot)
-        findings += check_patch_within(policy, snapshot)
+        findings += check_overlaps(policy, snapshot)
         findings += check_calendars(policy, snapshot)
-    if not unread:
+    findings += check_patch_within(policy, snapshots)
+    if whole and not unread:
         findings += check_places(policy, snapshots)
+        findings += check_members(policy, snapshots)
     return LintResult(
         tuple(sorted(set(findings))), tuple(snapshot.cluster for snapshot in snapshots), tuple(unread)
     )

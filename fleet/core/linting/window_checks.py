@@ -63,23 +63,25 @@ def check_calendars(policy: Policy, snapshot: Snapshot) -> Iterator[LintFinding]
             yield LintFinding("", "calendar-unread", name, message, "fleet sync says why it cannot be read")
 
 
-def check_patch_within(policy: Policy, snapshot: Snapshot) -> Iterator[LintFinding]:
-    """Yields the pools whose rollout over the nodes of the cluster takes longer than `patch_within`, in any order."""
-    view = ClusterView.of(snapshot)
-    every = _goals(policy, snapshot)
+def check_patch_within(policy: Policy, snapshots: Sequence[Snapshot]) -> Iterator[LintFinding]:
+    """Yields the pools whose rollout over all their nodes takes longer than `patch_within`, in any order."""
+    views = {snapshot.cluster: ClusterView.of(snapshot) for snapshot in snapshots}
+    every = [goal for snapshot in snapshots for goal in _goals(policy, snapshot)]
     for pool in policy.pools:
         goals = [goal for goal in every if goal.pool == pool.name]
         if not goals or isinstance(pool.patch_within_seconds, UnsetType):
             continue
-        views = {snapshot.cluster: view}
-        least = bound(goals, views, policy, DurationEstimates(), frozenset(), snapshot.at)
+        start = max(snapshot.at for snapshot in snapshots)
+        least = bound(goals, views, policy, DurationEstimates(), frozenset(), start)
         if timedelta(seconds=least.seconds) > timedelta(seconds=pool.patch_within_seconds):
+            clusters = {goal.node.cluster for goal in goals}
             message = (
                 f"a rollout takes {format_duration(least.seconds)} at least ({least.by}), longer than patch_within "
                 f"({format_duration(pool.patch_within_seconds)})"
             )
             remedy = "longer or more windows, or higher limits; fleet plan --what-if says which"
-            yield LintFinding(snapshot.cluster, "patch-within", f"pool {pool.name}", message, remedy)
+            where = clusters.pop() if len(clusters) == 1 else ""
+            yield LintFinding(where, "patch-within", f"pool {pool.name}", message, remedy)
 
 
 def _goals(policy: Policy, snapshot: Snapshot) -> list[Goal]:

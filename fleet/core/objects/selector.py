@@ -54,3 +54,31 @@ class Selector(Struct, frozen=True, gc=False, rename="camel"):
             if labels.get(key) != value:
                 return False
         return all(requirement.matches(labels) for requirement in self.match_expressions)
+
+
+def covers(wide: Selector, narrow: Selector) -> bool:
+    """Returns whether `wide` matches every label set that `narrow` matches, as far as their terms show."""
+    terms = _terms(narrow)
+    return all(any(_implies(known, term) for known in terms) for term in _terms(wide))
+
+
+def _terms(of: Selector) -> list[Requirement]:
+    labels = [Requirement(key, "In", (value,)) for key, value in of.match_labels.items()]
+    return [*labels, *of.match_expressions]
+
+
+def _implies(known: Requirement, term: Requirement) -> bool:
+    if known.key != term.key:
+        return False
+    mine, its = set(known.values), set(term.values)
+    match known.operator, term.operator:
+        case ("In", "In"):
+            return mine <= its
+        case ("In", "NotIn"):
+            return not mine & its
+        case ("NotIn", "NotIn"):
+            return mine >= its
+        case ("In" | "Exists", "Exists") | ("DoesNotExist", "DoesNotExist" | "NotIn"):
+            return True
+        case _:
+            return False

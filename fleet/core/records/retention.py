@@ -1,4 +1,4 @@
-"""The retention of records of objects that no longer exist."""
+"""The retention of the history of nodes."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from msgspec import Struct
 
 
 class Retention(Struct, frozen=True):
-    """How long objects that no longer exist stay in the database. Objects that exist stay, and so does every entry of
-    the journal."""
+    """How long the past stays in the database. What is so now stays, and so does every entry of the journal."""
 
     nodes: timedelta | None = None
-    """The retention of past releases and boots of nodes and machines. None: for ever."""
-    others: timedelta = timedelta(days=30)
-    """The retention of past pods, budgets, workloads, quorum groups, and work of other parties, which no command shows."""
+    """The retention of what nodes and machines were and ran. None: for ever."""

@@ -56,7 +56,8 @@ class StatusNode(Struct, frozen=True):
     schedulable: bool = True
     last_seen: datetime | None = None
     kubelet: str = ""
-    pods: int = 0
+    pods: int | None = 0
+    """How many pods are bound to the node. Null: the status is of a past moment, and pods have no history."""
     kernel_arguments: str = ""
     """The kernel's command line without secrets, as the machine's agent reports it. Empty: not reported."""
     layered: tuple[str, ...] = ()
@@ -99,7 +100,8 @@ class KnownNode(Struct, frozen=True):
     node: Node | None
     """None: the cluster has no such node (any more), and only the machine is known."""
     machine: Machine | None = None
-    pods: int = 0
+    pods: int | None = 0
+    """None: not known, as at a past moment."""
     since: datetime | None = None
     """When the booted release began to run. None: not known."""
     last_seen: datetime | None = None

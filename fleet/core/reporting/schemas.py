@@ -14,6 +14,7 @@ import msgspec
 from msgspec import NODEFAULT, Struct
 from msgspec.inspect import DateTimeType, Field, StructType, Type, UnionType, type_info
 
+from fleet.core.approval.exceptions import ExceptionList
 from fleet.core.drift.drift_report import DriftReport, OrphanReport
 from fleet.core.exposure.exposure_report import ExposureReport
 from fleet.core.linting.finding import LintResult
@@ -21,6 +22,8 @@ from fleet.core.planning.plan import Plan
 from fleet.core.policy.access import OwnAccess
 from fleet.core.records.audit import JournalExport
 from fleet.core.records.journal import JournalEntry
+from fleet.core.releases.release_list import ReleaseList
+from fleet.core.reporting.ahead.fleet_schedule import FleetSchedule
 from fleet.core.reporting.approvals import ApprovalList
 from fleet.core.reporting.period.period_report import PeriodReport
 from fleet.core.reporting.report import Report
@@ -42,7 +45,10 @@ PUBLISHED: Mapping[str, tuple[type[Struct], str]] = {
     "approvals": (ApprovalList, "fleet plan approvals -o json"),
     "policies": (StandingList, "fleet policy status -o json"),
     "policy-pass": (StandingPass, "fleet policy run -o json"),
+    "releases": (ReleaseList, "fleet releases -o json"),
+    "exceptions": (ExceptionList, "fleet exception list -o json"),
     "access": (OwnAccess, "fleet access show -o json"),
+    "schedule": (FleetSchedule, "fleet schedule list -o json"),
     "lint": (LintResult, "fleet lint -o json"),
 }
 """The structs by name of the file, each with the command that prints it. Keys are added, never renamed or dropped."""

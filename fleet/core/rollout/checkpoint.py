@@ -8,6 +8,7 @@ from msgspec import Struct, field
 from msgspec.structs import astuple
 
 from fleet.core.objects.node import NodeRef
+from fleet.core.policy.times.calendar_events import CalendarEvents
 from fleet.core.rollout.action import AnyAction
 from fleet.core.rollout.decisions import WorkloadsNoted
 from fleet.core.rollout.goal import Goal, Start
@@ -66,6 +67,8 @@ class RolloutCheckpoint(Struct, frozen=True, omit_defaults=True):
     """The goals that have changed since the start: another node is the canary, or the node has another uid."""
     gates: tuple[tuple[GatePoint, str, GateState], ...] = ()
     """The gates that the rollout has reached, each with its point and name."""
+    calendars: CalendarEvents | None = None
+    """The calendars as they were read last. None: those of the plan."""
     hooks: tuple[tuple[HookPlace, str, HookState], ...] = ()
     """The hooks that the rollout has started, each with its place and name."""
     noted: tuple[WorkloadsNoted, ...] = ()
@@ -92,6 +95,7 @@ def take_checkpoint(rollout: Rollout) -> RolloutCheckpoint:
         needs_cleanup=tuple(sorted(rollout.needs_cleanup)),
         goals=tuple(now for goal in rollout.start.goals if (now := rollout.runs[goal.node].goal) != goal),
         gates=tuple((*key, state) for key, state in rollout.gates.items()),
+        calendars=rollout.calendars,
         hooks=tuple((*key, state) for key, state in rollout.hooks.items()),
         noted=tuple(rollout.gates.noted.values()),
     )
@@ -110,6 +114,8 @@ def restore_checkpoint(checkpoint: RolloutCheckpoint) -> Rollout:
         checkpoint.ended_at,
         checkpoint.allowance,
     )
+    if checkpoint.calendars is not None:
+        rollout.read_calendars(checkpoint.calendars)
     rollout.counts.clear()
     for (ref, run), kept in zip(rollout.runs.items(), checkpoint.runs, strict=True):
         restored = _restore_run(run, kept)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from msgspec import field
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.hooks.hook import HookMoment
+from fleet.core.policy.times.calendar_events import CalendarEvents, CalendarVersion
 from fleet.core.records.identity import Identity
 from fleet.core.rollout.goal import Start
 from fleet.core.rollout.hooks.hook_state import HookPlace
@@ -46,6 +48,15 @@ class NodeReleased(CommandRecord, frozen=True, gc=False, kw_only=True, tag="rele
     """Releases the slot of a failed node that an operator has examined."""
 
     node: NodeRef
+
+
+class CalendarsRead(CommandRecord, frozen=True, gc=False, kw_only=True, tag="calendars"):
+    """The calendars by which the rollout goes from now on. Written when the rollout is started, and by the controller when
+    the events of a calendar have changed."""
+
+    events: CalendarEvents
+    versions: dict[str, CalendarVersion] = field(default_factory=dict)
+    """The texts that the events were read from, by the name of the calendar."""
 
 
 class GateOverruled(CommandRecord, frozen=True, gc=False, kw_only=True, tag="pass"):
@@ -126,12 +137,42 @@ class PolicyResumed(CommandRecord, frozen=True, gc=False, kw_only=True, tag="res
     pool: str
 
 
+class ExceptionRequested(CommandRecord, frozen=True, gc=False, kw_only=True, tag="exception"):
+    """Asks that nodes may stay behind a release until a given moment. Another user has to grant that."""
+
+    id: str
+    nodes: tuple[str, ...] = ()
+    """As `cluster/name`."""
+    pools: tuple[str, ...] = ()
+    version: str = ""
+    """The release. Empty: every release."""
+    until: datetime
+    owner: str
+    """Who answers for the nodes while they stay behind."""
+    by: Identity
+
+
+class ExceptionGranted(CommandRecord, frozen=True, gc=False, kw_only=True, tag="exception-granted"):
+    """Grants an exception, which is in force from now on. `reason` is the approver's comment."""
+
+    id: str
+    by: Identity
+
+
+class ExceptionRevoked(CommandRecord, frozen=True, gc=False, kw_only=True, tag="exception-revoked"):
+    """Revokes an exception, or refuses one that is not granted yet."""
+
+    id: str
+    by: Identity
+
+
 COMMANDS: tuple[type[CommandRecord], ...] = (
     RolloutStarted,
     RolloutPaused,
     RolloutResumed,
     RolloutAborted,
     NodeReleased,
+    CalendarsRead,
     GateOverruled,
     HookResolved,
     JournalAccepted,
@@ -140,6 +181,9 @@ COMMANDS: tuple[type[CommandRecord], ...] = (
     PlanApproved,
     PlanRejected,
     PolicyResumed,
+    ExceptionRequested,
+    ExceptionGranted,
+    ExceptionRevoked,
 )
 
 ORDERS: Mapping[str, type[CommandRecord]] = {

@@ -13,12 +13,14 @@ from msgspec.structs import replace
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Amount, Pool
 from fleet.core.policy.schedule import Schedule, Schedules
+from fleet.core.policy.times.calendar_events import CalendarEvents, with_events
 from fleet.core.releases.release import Stream
 from fleet.core.releases.upgrade_path import UpgradePaths
 from fleet.core.rollout import returning_pods
 from fleet.core.rollout.action import Action, AnyAction, Cordon, Evict, Result
 from fleet.core.rollout.codec import Journaled
 from fleet.core.rollout.commands import (
+    CalendarsRead,
     CommandRecord,
     GateOverruled,
     HookResolved,
@@ -75,7 +77,9 @@ class Rollout:
         self.id = ident
         self.start = start
         self.policy = start.policy
-        self.schedules = Schedules(start.policy, freezes=isinstance(start.override_freeze, UnsetType))
+        self.calendars: CalendarEvents | None = None
+        """The calendars by which the rollout goes, as they were read last. None: those of its plan."""
+        self.schedules = self._schedules()
         self.release = start.release
         self.started_at = at
         self.by = by
@@ -133,6 +137,15 @@ class Rollout:
         if pool is None:
             raise KeyError(run.goal.pool)
         return pool
+
+    def _schedules(self) -> Schedules:
+        return Schedules(self.policy, freezes=isinstance(self.start.override_freeze, UnsetType))
+
+    def read_calendars(self, events: CalendarEvents) -> None:
+        """Goes by these events from now on. Called by `apply`, and when a checkpoint is restored."""
+        self.calendars = events
+        self.policy = with_events(self.policy, events)
+        self.schedules = self._schedules()
 
     @property
     def override_freeze(self) -> str:
@@ -221,6 +234,8 @@ class Rollout:
                 self._enter(RolloutState.ABORTED, at, actor)
             case NodeReleased():
                 self._release(command.node)
+            case CalendarsRead():
+                self.read_calendars(command.events)
             case GateOverruled():
                 self.gates.apply(command, at, self.policy)
             case HookResolved():

@@ -86,7 +86,7 @@ NEXT: Mapping[Step, Mapping[StepResult, Step]] = {
         StepResult.FAILED: Step.FAILED,
         StepResult.GONE: Step.CANCELLED,
     },
-    # FAILED remains for journals of older versions, in which a node that was gone counted as failed.
+    # FAILED: a hook after the node has failed. The node stays cordoned.
     Step.UNCORDON: {
         StepResult.DONE: Step.SOAK,
         StepResult.FAILED: Step.FAILED,

@@ -7,7 +7,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from fleet.core.policy.policy import Pool
-from fleet.core.policy.upgrade_rule import UpgradeRule
+from fleet.core.policy.upgrades.upgrade_rule import UpgradeRule
 from fleet.core.standing.decision import StandingDecision, StandingState
 from fleet.core.standing.facts import StandingFacts, needs_users
 from fleet.core.standing.qualification import Candidate

@@ -56,11 +56,16 @@ def read(files: Sequence[Path], context: str = "") -> SelectedContext:
     Missing files are skipped; at least one file must exist. Raises UsageError with every reason why the context cannot
     be used.
     """
+    return _chosen(" and ".join(map(str, files)), read_all(files), context)
+
+
+def read_all(files: Sequence[Path]) -> Kubeconfig:
+    """Returns the files merged as kubectl does. Missing files are skipped; at least one file must exist. Raises
+    UsageError for a file that is no kubeconfig."""
     there = [file for file in files if not _missing(file)] if len(files) > 1 else list(files)
-    where = " and ".join(map(str, files))
     if not there:
-        raise UsageError(f"no kubeconfig at {where}")
-    return _chosen(where, merged([parsed(file) for file in there]), context)
+        raise UsageError(f"no kubeconfig at {' and '.join(map(str, files))}")
+    return merged([parsed(file) for file in there])
 
 
 def _missing(file: Path) -> bool:

@@ -16,9 +16,11 @@ from fleet.core.rollout.commands import CommandRecord, RolloutStarted
 from fleet.core.rollout.record import ActionEnded
 from fleet.core.rollout.replay import rollouts_of, unfinished
 from fleet.core.rollout.rollout import Rollout
+from fleet.core.state.hook_calls import HookAnswer
 from fleet.lab.simulation.coverage import Coverage
 from fleet.lab.simulation.journal import SimulatedJournal
 from fleet.lab.simulation.network import Network
+from fleet.lab.simulation.outside.hook_server import HookServer
 from fleet.lab.simulation.wire import WatchStream
 
 
@@ -34,6 +36,7 @@ class Surroundings(Protocol):
     """The network to each cluster, by name."""
     sites: dict[str, str]
     coverage: Coverage
+    hook_server: HookServer
     kill_before: int | None
     """Before which action the process is killed; -1: before its decision is written to the journal."""
 
@@ -67,6 +70,7 @@ class ControllerProcess:
         """The process is stopped (SIGSTOP): it neither receives nor does anything."""
         self.inbox: list[Outcome] = []
         self.answers: list[GateAnswer] = []
+        self.hook_answers: list[HookAnswer] = []
         self.unsent: list[AnyAction] = []
         """Actions that were committed and not sent before the process was stopped."""
         self.wake: datetime | None = world.now
@@ -92,7 +96,7 @@ class ControllerProcess:
         """Returns when the next turn is due, in seconds; None while there is nothing to wait for."""
         if not self.alive or self.stopped:
             return None
-        if self.inbox or self.answers or self.unsent or self._commands():
+        if self.inbox or self.answers or self.hook_answers or self.unsent or self._commands():
             return self.world.at
         moments = [at for wire in self.wires.values() if (at := wire.next_at()) is not None]
         if self.wake is not None:
@@ -117,6 +121,10 @@ class ControllerProcess:
             self._send(decision.actions)
             for question in self.engine.gate_questions.take(world.now):
                 world.measure(self, question)
+            for call in self.engine.hooks.take():
+                world.hook_server.run(call, self.epoch, self._hook_ended)
+            for key in self.engine.hooks.take_stops():
+                world.hook_server.stop(key, self.epoch, self._hook_ended)
         except StaleEpochError:
             self.alive = False
             world.log(f"{self.name} stops: it does not lead any more")
@@ -140,10 +148,17 @@ class ControllerProcess:
         answers, self.answers = self.answers, []
         for answer in answers:
             self.engine.gate_questions.answered(answer, now)
+        hook_answers, self.hook_answers = self.hook_answers, []
+        for hook_answer in hook_answers:
+            self.engine.hooks.answered(hook_answer)
         commands = self._commands()
         self._seq = len(self.world.journal.entries) if not self.world.journal.closed else self._seq
         for entry in commands:
             self._apply_command(entry)
+
+    def _hook_ended(self, answer: HookAnswer) -> None:
+        if self.alive:
+            self.hook_answers.append(answer)
 
     def _commands(self) -> list[JournalEntry]:
         entries = self.world.journal.entries

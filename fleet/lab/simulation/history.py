@@ -9,7 +9,7 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import Rollout
 from fleet.lab.simulation.builders import START
-from fleet.lab.simulation.checker.invariant import Broken
+from fleet.lab.simulation.checker.invariant import Broken, Invariant
 from fleet.lab.simulation.faults.table import FAULTS
 from fleet.lab.simulation.humans import fix_causes, release_and_resume
 from fleet.lab.simulation.scenario.scenario import draw_scenario
@@ -77,6 +77,7 @@ class History:
             and all(rollout.ended for rollout in world.checker.rollouts.values())
             and leader.engine.idle
             and not leader.inbox
+            and not leader.hook_answers
             and not world.sent
             and all(wire.heard for wire in leader.wires.values())
         )
@@ -109,9 +110,9 @@ class History:
                 if current and not run.ended:
                     reasons[str(run.node)] = [(hold.reason.value, hold.remedy) for hold in held]
                 if current and run.step in ("pending", "staged") and rollout.active and not held:
-                    world.checker.silent(world.at, f"{run.node} waits in {run.step}")
+                    world.checker.report(world.at, Invariant.SILENT, f"{run.node} waits in {run.step}")
                 if run.ended and run.step != "done" and not run.why:
-                    world.checker.silent(world.at, f"{run.node} {run.step}")
+                    world.checker.report(world.at, Invariant.SILENT, f"{run.node} {run.step}")
             if rollout.id in world.checker.rollouts:
                 world.checker.check_waiting(world.at, rollout.id, reasons)
 
@@ -124,8 +125,8 @@ class History:
             for name, live in _state(rollout).items():
                 from_journal = _state(replayed[ident])[name]
                 if from_journal != live:
-                    self.world.checker.differs(
-                        self.world.at, f"{ident} {name}: {from_journal} instead of {live}"
+                    self.world.checker.report(
+                        self.world.at, Invariant.REPLAY, f"{ident} {name}: {from_journal} instead of {live}"
                     )
 
     def _stuck(self) -> None:
@@ -138,7 +139,7 @@ class History:
                     continue
                 held = leader.engine.why(NodeRef.parse(name), world.now) if leader else ()
                 message += f"; {name} {run.step}: {', '.join(hold.message for hold in held)}"
-        world.checker.stuck(world.at, message)
+        world.checker.report(world.at, Invariant.LIVENESS, message)
 
 
 def _state(rollout: Rollout) -> dict[str, object]:
@@ -146,6 +147,7 @@ def _state(rollout: Rollout) -> dict[str, object]:
         "state": (rollout.state, rollout.state_at, rollout.state_by, rollout.why),
         "runs": rollout.runs,
         "gates": rollout.gates,
+        "hooks": rollout.hooks,
         "end": rollout.ended_at,
         "counts": {step: count for step, count in rollout.counts.items() if count},
         "intents": list(rollout.intents),

@@ -25,6 +25,7 @@ STUCK = timedelta(minutes=15)
 def fix_causes(world: World) -> None:
     """Repairs all clusters, and what gates ask: nothing stands in the way of any rollout any more."""
     world.gate_server.repaired = True
+    world.hook_server.repaired = True
     held = _held_apps(world)
     for model in world.models.values():
         world.behave(model, pod_start=SpreadLength(2, 30), stage=SpreadLength(10, 90), failures={})
@@ -123,6 +124,12 @@ def release_and_resume(world: World) -> bool:
         if not rollout.ended:
             for of, place, gate in rollout.gates.waiting_for_operator():
                 world.command(rollout.id, "pass", detail={"point": {"of": of, "name": place}, "gate": gate})
+                commanded = True
+            for moment, subject, hook in rollout.hooks.unknown():
+                of_node = moment.endswith("_node")
+                detail = {"moment": moment, "hook": hook, "again": len(hook) % 2 == 0}
+                stage = {"stage": subject} if subject and not of_node else {}
+                world.command(rollout.id, "hook", subject if of_node else "", {**detail, **stage})
                 commanded = True
         if not rollout.ended and rollout.state in ("paused", "halted"):
             world.command(rollout.id, "resume")

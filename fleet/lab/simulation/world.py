@@ -23,9 +23,10 @@ from fleet.lab.simulation.builders import START
 from fleet.lab.simulation.checker.checker import Checker
 from fleet.lab.simulation.controller import ControllerProcess
 from fleet.lab.simulation.coverage import Coverage
-from fleet.lab.simulation.gate_server import GateServer
 from fleet.lab.simulation.journal import SimulatedJournal
 from fleet.lab.simulation.network import TIMEOUT, Network
+from fleet.lab.simulation.outside.gate_server import GateServer
+from fleet.lab.simulation.outside.hook_server import HookServer
 from fleet.lab.simulation.scenario.scenario import EXPECTED_SECONDS, Scenario
 from fleet.model.model import Model
 
@@ -66,6 +67,7 @@ class World:
         self.checker = Checker(self.sites)
         self.journal = SimulatedJournal(self._journaled)
         self.gate_server = GateServer(seed)
+        self.hook_server = HookServer(seed, self)
         self.networks = {snapshot.cluster: Network(seed, snapshot.cluster) for snapshot in scenario.snapshots}
         self.models = {
             snapshot.cluster: Model.from_snapshot(

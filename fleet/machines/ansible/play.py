@@ -183,7 +183,7 @@ async def reap(folder: Path) -> None:
     sessions of their own, and go on when a controller was killed. Raises TimeoutError."""
     async with asyncio.timeout(GRACE):
         # The pause between two checks.
-        while await asyncio.to_thread(end_marked, f"{_MARK}={folder}/".encode()):  # noqa: ASYNC110
+        while await asyncio.to_thread(end_marked, f"{_MARK}={folder}/".encode(), prefix=True):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
 

@@ -26,6 +26,7 @@ access:
 
 schedule:
   policies: 3h
+  reports: [{{every: quarter, folder: reports}}]
 
 freezes:
   - {{name: change freeze, calendar: {CALENDAR}, zone: Europe/Berlin}}

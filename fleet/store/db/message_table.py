@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Index, Text
 from sqlmodel import Field
 
-from fleet.store.db.tables import MOMENT, Table
+from fleet.store.db.table import MOMENT, Table
 
 
 class MessageTable(Table, table=True):

@@ -1,24 +1,21 @@
 """The tables of the database. Migrations create them (`migrations/`), and a test compares the two.
 
-Objects of a cluster are kept as facts: a row for each interval in which the fact was the same, [valid_from, valid_to),
-with `valid_to` NULL while the fact holds. `fact` and `state` are JSON objects that together make the object. A change
-of `fact` opens a new row; `state` is only ever the newest one (or the one at the interval's end). The other columns
-repeat fields that users and queries look for.
+Objects of a cluster are kept as they are now, one row each: `fact` and `state` are JSON objects that together make the
+object, and the other columns repeat fields that users and queries look for. Nodes and their machines have history too
+(`fleet.store.db.history_tables`).
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, MetaData, String, Text
-from sqlmodel import Field, SQLModel
+from sqlalchemy import BigInteger, Index, Integer, Text
+from sqlmodel import Field
 
-MOMENT = DateTime(timezone=True).with_variant(String(32), "sqlite")
-"""`timestamptz` on PostgreSQL; on SQLite text of one length, in UTC (see `SqliteDatabase.bind`)."""
+from fleet.store.db import history_tables, message_table
+from fleet.store.db.table import MOMENT, Table
 
-
-class Table(SQLModel):
-    metadata = MetaData()
+__all__ = ["Table", "history_tables", "message_table"]
 
 
 class SettingTable(Table, table=True):
@@ -72,54 +69,36 @@ class Fact(Table):
     uid: str
     fact: str = Field(sa_type=Text)
     state: str = Field(sa_type=Text)
+    content: int = Field(sa_type=BigInteger)
+    """A hash of all of the object, by which an unchanged one is recognized."""
     source: str
     """How the fact was learned: `sync`, `watch`, `dump`, ..."""
     valid_from: datetime = Field(sa_type=MOMENT)
-    valid_to: datetime | None = Field(sa_type=MOMENT)
-    """When the fact ended. NULL: it holds now."""
+    """Since when the object is as this row has it."""
 
 
-def _indexes(table: str, *key: str) -> tuple[Index, Index, Index]:
-    """Returns the indexes of a table of facts: one that allows one valid row for each object, one for past moments,
-    and one for facts that ended long ago."""
-    return (
-        Index(
-            f"{table}_now",
-            "cluster",
-            *key,
-            unique=True,
-            sqlite_where=Column("valid_to").is_(None),
-            postgresql_where=Column("valid_to").is_(None),
-        ),
-        Index(f"{table}_then", "cluster", *key, "valid_from"),
-        Index(
-            f"{table}_ended",
-            "valid_to",
-            sqlite_where=Column("valid_to").is_not(None),
-            postgresql_where=Column("valid_to").is_not(None),
-        ),
-    )
+def _one_row(table: str, *key: str) -> Index:
+    """Returns the index that allows one row for each object."""
+    return Index(f"{table}_now", "cluster", *key, unique=True)
 
 
 class NodeTable(Fact, table=True):
     """Nodes as the API server reports them."""
 
     __tablename__ = "node"
-    __table_args__ = _indexes("node", "name")
+    __table_args__ = (_one_row("node", "name"),)
 
     boot_id: str
     os_image: str
     kernel: str
     kubelet: str
-    since: datetime = Field(sa_type=MOMENT)
-    """Since when the OS image and the kernel are the same, over consecutive rows."""
 
 
 class MachineTable(Fact, table=True):
     """Machines under nodes as their agents report them."""
 
     __tablename__ = "machine"
-    __table_args__ = _indexes("machine", "name")
+    __table_args__ = (_one_row("machine", "name"),)
 
     boot_id: str
     os: str
@@ -127,22 +106,11 @@ class MachineTable(Fact, table=True):
     """The version of the booted release; the digest is that of the booted release too."""
     digest: str
     kernel: str
-    since: datetime = Field(sa_type=MOMENT)
-    """Since when the booted release is the same, over consecutive rows."""
 
 
 class PodTable(Fact, table=True):
     __tablename__ = "pod"
-    __table_args__ = (
-        *_indexes("pod", "namespace", "name"),
-        Index(
-            "pod_node",
-            "cluster",
-            "node",
-            sqlite_where=Column("valid_to").is_(None),
-            postgresql_where=Column("valid_to").is_(None),
-        ),
-    )
+    __table_args__ = (_one_row("pod", "namespace", "name"), Index("pod_node", "cluster", "node"))
 
     namespace: str
     node: str
@@ -150,14 +118,14 @@ class PodTable(Fact, table=True):
 
 class BudgetTable(Fact, table=True):
     __tablename__ = "budget"
-    __table_args__ = _indexes("budget", "namespace", "name")
+    __table_args__ = (_one_row("budget", "namespace", "name"),)
 
     namespace: str
 
 
 class WorkloadTable(Fact, table=True):
     __tablename__ = "workload"
-    __table_args__ = _indexes("workload", "kind", "namespace", "name")
+    __table_args__ = (_one_row("workload", "kind", "namespace", "name"),)
 
     kind: str
     namespace: str
@@ -167,14 +135,14 @@ class QuorumTable(Fact, table=True):
     """Quorum groups with their members, as they were read last."""
 
     __tablename__ = "quorum"
-    __table_args__ = _indexes("quorum", "name")
+    __table_args__ = (_one_row("quorum", "name"),)
 
 
 class MaintenanceTable(Fact, table=True):
     """Objects by which other parties announce their work on nodes."""
 
     __tablename__ = "maintenance"
-    __table_args__ = _indexes("maintenance", "kind", "namespace", "name")
+    __table_args__ = (_one_row("maintenance", "kind", "namespace", "name"),)
 
     kind: str
     namespace: str

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fleet.core.records.errors import UsageError
 from fleet.store.db.database import Row, SqlDatabase, Transaction, moment_or_none
+from fleet.store.history import contacts, intervals
+from fleet.store.inventory.facts import Writing
 from fleet.store.inventory.kinds import KINDS
 
 LOCK = "cluster"
@@ -82,9 +86,29 @@ class Clusters:
                 f"no cluster {name}",
                 f"known: {', '.join(found)}"
                 if found
-                else "fleet cluster add NAME --kubeconfig FILE --site SITE",
+                else "fleet cluster import adds those of your kubeconfig, fleet cluster add a single one",
             )
         return found[name]
+
+    def at(self, at: datetime) -> Sequence[ClusterRow]:
+        """Returns the clusters that were in the fleet at a past moment and that fleet had tried to reach by then, as
+        it had seen them by then: `last_seen` and `last_error` are of that moment. Sorted by name."""
+        with self._database.read() as transaction:
+            rows = listed(transaction, self._database.bind(at))
+            known = contacts.contacts_at(
+                self._database, transaction, at, {row.name: row.last_seen for row in rows}
+            )
+        return [
+            replace(
+                row,
+                last_seen=contact.last_seen,
+                last_error=contact.error,
+                error_since=contact.error_since,
+                server_version=contact.version,
+            )
+            for row in rows
+            if (contact := known.get(row.name)) is not None
+        ]
 
     def list(self) -> list[ClusterRow]:
         """Returns all clusters, sorted by name."""
@@ -100,10 +124,9 @@ class Clusters:
         with self._database.write(LOCK) as transaction:
             _refuse_unknown(transaction, name)
             for kind in KINDS:
-                transaction.run(
-                    f"UPDATE {kind.table} SET valid_to = ? WHERE cluster = ? AND valid_to IS NULL",  # noqa: S608
-                    [bound, name],
-                )
+                transaction.run(f"DELETE FROM {kind.table} WHERE cluster = ?", [name])  # noqa: S608
+            intervals.write(transaction, Writing(name, bound, "remove"), intervals.names(transaction, name))
+            contacts.ended(self._database, transaction, name, at)
             transaction.run("UPDATE cluster SET removed_at = ? WHERE name = ?", [bound, name])
 
     def touch(self, name: str, *, at: datetime, error: str = "", version: str = "") -> None:
@@ -114,13 +137,15 @@ class Clusters:
         """
         bound = self._database.bind(at)
         with self._database.write(LOCK) as transaction:
-            _refuse_unknown(transaction, name)
+            before = _last_seen(transaction, name)
             if error:
+                contacts.failed(self._database, transaction, name, at, before, error)
                 transaction.run(
                     "UPDATE cluster SET last_error = ?, error_since = coalesce(error_since, ?) WHERE name = ?",
                     [error, bound, name],
                 )
             else:
+                contacts.answered(self._database, transaction, name, at, before, version)
                 transaction.run(
                     "UPDATE cluster SET last_seen = ?, last_error = '', error_since = NULL, "
                     "server_version = CASE WHEN ? = '' THEN server_version ELSE ? END WHERE name = ?",
@@ -149,11 +174,15 @@ class Clusters:
             )
 
 
-def listed(transaction: Transaction) -> list[ClusterRow]:
+def listed(transaction: Transaction, at: Any = None) -> list[ClusterRow]:
+    """Returns the clusters that are in the fleet, or that were not removed by a bound time."""
     sites: dict[str, list[str]] = {}
     for cluster, site in transaction.all("SELECT cluster, site FROM cluster_site ORDER BY cluster, position"):
         sites.setdefault(cluster, []).append(site)
-    rows = transaction.all(f"SELECT {COLUMNS} FROM cluster WHERE removed_at IS NULL ORDER BY name")  # noqa: S608
+    where, values = (
+        ("removed_at IS NULL", []) if at is None else ("removed_at IS NULL OR removed_at > ?", [at])
+    )
+    rows = transaction.all(f"SELECT {COLUMNS} FROM cluster WHERE {where} ORDER BY name", values)  # noqa: S608
     return [_cluster(row, tuple(sites.get(row[0], ()))) for row in rows]
 
 
@@ -171,6 +200,14 @@ def _cluster(row: Row, sites: tuple[str, ...]) -> ClusterRow:
         last_error=error,
         error_since=moment_or_none(since),
     )
+
+
+def _last_seen(transaction: Transaction, name: str) -> datetime | None:
+    """Returns when the cluster answered last. Raises UsageError where the fleet has none of that name."""
+    row = transaction.one("SELECT last_seen FROM cluster WHERE name = ? AND removed_at IS NULL", [name])
+    if row is None:
+        raise UsageError(f"no cluster {name}", "fleet cluster list")
+    return moment_or_none(row[0])
 
 
 def _refuse_unknown(transaction: Transaction, name: str) -> None:

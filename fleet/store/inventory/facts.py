@@ -1,4 +1,4 @@
-"""Compares objects with their rows of facts, and writes only the differences.
+"""Compares objects with their rows, and writes only the differences. Each object has one row, as it is now.
 
 Names of tables and columns in the statements come from `fleet.store.inventory.kinds`, never from outside.
 """
@@ -20,14 +20,14 @@ FEW = 500
 
 
 class Changes(Struct, frozen=True):
-    """The number of rows that were written."""
+    """The number of objects that were written."""
 
     opened: int = 0
-    """New objects, and new intervals of known ones."""
+    """New objects."""
     closed: int = 0
-    """Intervals that ended: the object changed or was deleted."""
+    """Objects that are gone."""
     updated: int = 0
-    """Objects whose state alone changed."""
+    """Known objects that changed."""
 
     def __bool__(self) -> bool:
         return bool(self.opened or self.closed or self.updated)
@@ -37,15 +37,15 @@ class Changes(Struct, frozen=True):
 
 
 class Current(NamedTuple):
-    """A row that is valid now."""
+    """A row as it was before the write."""
 
     id: int
     fact: str
     state: str
+    content: int
+    source: str
     valid_from: Any
     """The value of the database, of the same type and order as a time that was bound (`SqlDatabase.bind`)."""
-    runs: Row
-    since: Any
 
 
 class Writing(NamedTuple):
@@ -53,7 +53,7 @@ class Writing(NamedTuple):
 
     cluster: str
     at: Any
-    """The time of the write, as bound by the database."""
+    """The time of the observation, as bound by the database."""
     source: str
 
 
@@ -62,26 +62,17 @@ def news(
 ) -> tuple[list[T], list[FactKey]]:
     """Returns the objects that differ from the known ones, and the keys of known objects that are missing among
     `things`."""
-    names = ", ".join(kind.key)
-    known: dict[FactKey, tuple[str, str]] = {
-        tuple(row[:-2]): (row[-2], row[-1])
-        for row in transaction.all(
-            f"SELECT {names}, fact, state FROM {kind.table} WHERE cluster = ? AND valid_to IS NULL",
-            [cluster],
-        )
-    }
-    changed = [
-        thing
-        for thing in things
-        if known.pop(kind.key_of(thing), None) != (kind.fact_of(thing), kind.state_of(thing))
-    ]
+    columns = ", ".join([*kind.key, "content"])
+    rows = transaction.all(f"SELECT {columns} FROM {kind.table} WHERE cluster = ?", [cluster])
+    known: dict[FactKey, int] = {row[:-1]: row[-1] for row in rows}
+    changed = [thing for thing in things if known.pop(kind.key_of(thing), None) != kind.content_of(thing)]
     return changed, list(known)
 
 
 def write(
     transaction: Transaction, kind: FactKind[T], writing: Writing, seen: Sequence[T], gone: Iterable[FactKey]
 ) -> Changes:
-    """Writes objects: those in `seen` are valid from now on, and those in `gone` end now."""
+    """Writes objects: those in `seen` are as given from now on, and those in `gone` are no longer there."""
     things = {kind.key_of(thing): thing for thing in seen}
     ended = [key for key in gone if key not in things]
     known = current(transaction, kind, writing.cluster, [*things, *ended])
@@ -100,109 +91,85 @@ class Batch(Generic[T]):
     def __init__(self, kind: FactKind[T], writing: Writing) -> None:
         self._kind = kind
         self._writing = writing
-        self._opening: list[Row] = []
-        self._closing: list[Row] = []
+        self._adding: list[Row] = []
+        self._changing: list[Row] = []
         self._updating: list[Row] = []
-        self._overwriting: list[Row] = []
+        self._hashing: list[Row] = []
         self._deleting: list[Row] = []
 
     def see(self, key: FactKey, thing: T, before: Current | None) -> None:
-        """Compares an object with its row that is valid now, and collects the rows to be written."""
+        """Compares an object with its row, and collects the rows to be written."""
         kind, (cluster, at, source) = self._kind, self._writing
+        content = kind.content_of(thing)
+        if before is not None and (before.content == content or self._is_newer(before)):
+            return
         fact, state = kind.fact_of(thing), kind.state_of(thing)
-        if before is not None and before.fact == fact:
-            if before.state != state:
-                self._updating.append((state, before.id))
-            return
-        values = kind.values_of(thing)
-        since = _since(kind, values, before, at)
-        if before is not None and before.valid_from >= at:
-            # An interval of length zero would mean nothing.
-            self._overwriting.append((*values, *since, fact, state, source, before.id))
-            return
-        if before is not None:
-            self._closing.append((at, before.id))
-        self._opening.append((*values, *since, fact, state, source, at, cluster, *key))
+        if before is None:
+            self._adding.append((*kind.values_of(thing), fact, state, content, source, at, cluster, *key))
+        elif before.fact != fact:
+            self._changing.append((*kind.values_of(thing), fact, state, content, source, at, before.id))
+        elif before.state != state:
+            self._updating.append((state, content, source, at, before.id))
+        else:
+            # Only how the hash is made has changed, as with a newer fleet that knows more fields.
+            self._hashing.append((content, before.id))
 
     def end(self, before: Current) -> None:
-        if before.valid_from < self._writing.at:
-            self._closing.append((self._writing.at, before.id))
-        else:
+        if not self._is_newer(before):
             self._deleting.append((before.id,))
 
+    def _is_newer(self, before: Current) -> bool:
+        """Returns whether another source has reported the object after this write's observation: a list that took its
+        time does not undo what a watch has reported meanwhile. (Of one source, the later write counts, also when the
+        clock was put back.)"""
+        return before.valid_from > self._writing.at and before.source != self._writing.source
+
     def perform(self, transaction: Transaction) -> Changes:
-        """Writes the collected rows, and returns how many intervals began and ended, and how many rows changed."""
+        """Writes the collected rows, and returns how many objects are new, gone and changed."""
         kind = self._kind
-        columns = [*kind.columns, *(["since"] if kind.runs else []), "fact", "state", "source"]
+        columns = [*kind.columns, "fact", "state", "content", "source", "valid_from"]
         assigned = ", ".join(f"{name} = ?" for name in columns)
-        inserted = [*columns, "valid_from", "cluster", *kind.key]
+        inserted = [*columns, "cluster", *kind.key]
         marks = ", ".join("?" for _ in inserted)
         for sql, rows in (
-            (f"UPDATE {kind.table} SET valid_to = ? WHERE id = ?", self._closing),
             (f"DELETE FROM {kind.table} WHERE id = ?", self._deleting),
-            (f"UPDATE {kind.table} SET {assigned} WHERE id = ?", self._overwriting),
-            (f"UPDATE {kind.table} SET state = ? WHERE id = ?", self._updating),
-            (f"INSERT INTO {kind.table} ({', '.join(inserted)}) VALUES ({marks})", self._opening),
+            (f"UPDATE {kind.table} SET {assigned} WHERE id = ?", self._changing),
+            (
+                f"UPDATE {kind.table} SET state = ?, content = ?, source = ?, valid_from = ? WHERE id = ?",
+                self._updating,
+            ),
+            (f"UPDATE {kind.table} SET content = ? WHERE id = ?", self._hashing),
+            (f"INSERT INTO {kind.table} ({', '.join(inserted)}) VALUES ({marks})", self._adding),
         ):
             if rows:
                 transaction.many(sql, rows)
-        return Changes(
-            len(self._opening),
-            len(self._closing) + len(self._deleting),
-            len(self._updating) + len(self._overwriting),
-        )
+        return Changes(len(self._adding), len(self._deleting), len(self._changing) + len(self._updating))
 
 
 def current(
     transaction: Transaction, kind: FactKind[T], cluster: str, keys: Collection[FactKey]
 ) -> dict[FactKey, Current]:
-    """Returns the rows of these objects that are valid now."""
-    if not keys:
-        return {}
-    special = [*kind.runs, "since"] if kind.runs else []
-    columns = ", ".join([*kind.key, "id", "fact", "state", "valid_from", *special])
-    now = f"SELECT {columns} FROM {kind.table} WHERE cluster = ? AND valid_to IS NULL"
-    if len(keys) > FEW:
-        rows = transaction.all(now, [cluster])
-    else:
-        one = f"{now} AND {' AND '.join(f'{name} = ?' for name in kind.key)}"
-        rows = [row for key in keys if (row := transaction.one(one, [cluster, *key])) is not None]
-    return dict(_current(kind, row) for row in rows)
+    """Returns the rows of these objects."""
+    columns = ", ".join([*kind.key, *Current._fields])
+    rows = rows_of(transaction, kind, cluster, keys, columns)
+    return {row[: len(kind.key)]: Current(*row[len(kind.key) :]) for row in rows}
 
 
-def _current(kind: FactKind[T], row: Row) -> tuple[FactKey, Current]:
-    key, (ident, fact, state, valid_from, *runs) = row[: len(kind.key)], row[len(kind.key) :]
-    since = runs.pop() if runs else None
-    return key, Current(ident, fact, state, valid_from, tuple(runs), since)
-
-
-def as_of(
-    transaction: Transaction, kind: FactKind[T], cluster: str | None, at: Any | None, *columns: str
+def rows_of(
+    transaction: Transaction, kind: FactKind[T], cluster: str, keys: Collection[FactKey], columns: str
 ) -> list[Row]:
-    """Reads `columns` of the rows that were valid at a bound time; None: now. Without `cluster`, the rows of all
-    clusters are read."""
-    then = "valid_to IS NULL" if at is None else "valid_from <= ? AND (valid_to IS NULL OR valid_to > ?)"
-    where = then if cluster is None else f"cluster = ? AND {then}"
-    values = [*([] if cluster is None else [cluster]), *([] if at is None else [at, at])]
-    return transaction.all(f"SELECT {', '.join(columns)} FROM {kind.table} WHERE {where}", values)
+    """Reads columns of the rows of these objects, and where there are many, of all objects of the cluster."""
+    if not keys:
+        return []
+    every = f"SELECT {columns} FROM {kind.table} WHERE cluster = ?"
+    if len(keys) > FEW:
+        return transaction.all(every, [cluster])
+    one = f"{every} AND {' AND '.join(f'{name} = ?' for name in kind.key)}"
+    return [row for key in keys if (row := transaction.one(one, [cluster, *key])) is not None]
 
 
-def any_ended(transaction: Transaction, kind: FactKind[T], before: Any) -> bool:
-    """Returns whether any interval ended at the bound time or earlier."""
-    return transaction.one(f"SELECT 1 FROM {kind.table} WHERE valid_to <= ? LIMIT 1", [before]) is not None
-
-
-def forget(transaction: Transaction, kind: FactKind[T], before: Any, most: int) -> int:
-    """Deletes up to `most` intervals that ended at the bound time or earlier, the oldest first, and returns how
-    many."""
-    oldest = f"SELECT id FROM {kind.table} WHERE valid_to <= ? ORDER BY valid_to LIMIT ?"
-    return transaction.run(f"DELETE FROM {kind.table} WHERE id IN ({oldest})", [before, most])
-
-
-def _since(kind: FactKind[T], values: Row, before: Current | None, at: Any) -> Row:
-    """Returns the value of the column `since`, where the table has one."""
-    if not kind.runs:
-        return ()
-    found = dict(zip(kind.columns, values, strict=True))
-    same = before is not None and before.runs == tuple(found[name] for name in kind.runs)
-    return (before.since if before is not None and same else at,)
+def now(transaction: Transaction, kind: FactKind[T], cluster: str | None, *columns: str) -> list[Row]:
+    """Reads columns of all rows; without `cluster`, those of all clusters."""
+    where = "" if cluster is None else " WHERE cluster = ?"
+    sql = f"SELECT {', '.join(columns)} FROM {kind.table}{where}"
+    return transaction.all(sql, [] if cluster is None else [cluster])

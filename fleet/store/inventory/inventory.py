@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from msgspec import Struct
 
@@ -16,6 +16,7 @@ from fleet.core.records.errors import UsageError
 from fleet.core.records.retention import Retention
 from fleet.core.rollout.event import ClusterObject
 from fleet.store.db.database import Row, SqlDatabase, Transaction, in_utc, moment, moment_or_none
+from fleet.store.history import intervals, parts, reading
 from fleet.store.inventory import clusters, facts
 from fleet.store.inventory.facts import Changes, Writing
 from fleet.store.inventory.kinds import (
@@ -44,29 +45,23 @@ class NodeRow(Struct, frozen=True):
     node: Node | None
     """The Node object. None: only the machine is known."""
     machine: Machine | None
-    pods: int
-    """How many pods are bound to the node."""
+    pods: int | None
+    """How many pods are bound to the node. None: at a past moment, since pods have no history."""
     since: datetime | None
     """Since when the node runs its release: the booted release that its agent reports or, without an agent, the OS
     image and kernel that its kubelet reports."""
 
 
-class FactChange(Struct, frozen=True):
-    """One interval in which a node ran the same release, according to one source (kubelet or agent)."""
+class PastNode(Struct, frozen=True):
+    """A node and its machine in an interval in which nothing of them changed that has history."""
 
     begin: datetime
     end: datetime | None
     """When the interval ended. None: it goes on."""
-    told_by: Literal["kubelet", "agent"]
     source: str
-    """How the fact was learned: `sync`, `watch`, ..."""
-    os: str
-    """The OS image that a kubelet reports, or the OS family that an agent reports."""
-    version: str
-    """The version of the booted release. Only an agent reports version and digest."""
-    digest: str
-    kernel: str
-    boot_id: str
+    """How it was learned: `sync`, `watch`, ..."""
+    node: Node | None
+    machine: Machine | None
 
 
 class SqlInventory:
@@ -124,120 +119,127 @@ class SqlInventory:
             return changes
         writing = Writing(cluster, self._database.bind(at), source)
         with self._database.write(f"inventory/{cluster}") as transaction:
+            _refuse_unknown(transaction, cluster)
             for kind, seen, gone in news:
                 changes += facts.write(transaction, kind, writing, seen, gone)
+            intervals.write(transaction, writing, _names(news))
         return changes
 
-    def nodes(self, *, cluster: str | None = None, at: datetime | None = None) -> list[NodeRow]:
-        """Returns nodes, and machines without a node, now or at a past moment.
-
-        Marks and conditions (cordon, taints, Ready) have no history: at a past moment they are those at the end of the
-        interval in which the facts of node and machine were the same.
-        """
-        then = None if at is None else self._database.bind(at)
+    def nodes(self, *, cluster: str | None = None) -> list[NodeRow]:
+        """Returns the nodes, and machines without a node, as they were seen last."""
         with self._database.read() as transaction:
             sites = _sites(transaction)
-            nodes = facts.as_of(transaction, NODE, cluster, then, *COLUMNS)
-            machines = facts.as_of(transaction, MACHINE, cluster, then, *COLUMNS)
-            pods = _pods(transaction, cluster, then)
-        found: dict[tuple[str, str], tuple[Row | None, Row | None]] = {
-            (row[0], row[1]): (row, None) for row in nodes
-        }
-        for row in machines:
-            key = (row[0], row[1])
-            found[key] = (found[key][0] if key in found else None, row)
+            nodes = facts.now(transaction, NODE, cluster, "cluster", "name", "fact", "state")
+            machines = facts.now(transaction, MACHINE, cluster, "cluster", "name", "fact", "state")
+            since = reading.since(transaction, cluster)
+            pods = _pods(transaction, cluster)
+        known = {row[:2]: NODE.thing(row[2], row[3]) for row in nodes}
+        under = {row[:2]: MACHINE.thing(row[2], row[3]) for row in machines}
         return [
-            _node_row(name, sites.get(name[0], ""), node, machine, pods.get(name, 0))
-            for name, (node, machine) in sorted(found.items(), key=lambda item: item[0])
+            _node_row(key, sites, known.get(key), under.get(key), pods.get(key, 0), since.get(key))
+            for key in sorted(known.keys() | under.keys())
         ]
 
-    def snapshot(self, cluster: str, at: datetime | None = None) -> Snapshot:
-        """Returns the cluster as completely as a plan needs it: as it was last seen, or at a past moment (see
-        `nodes`).
+    def nodes_at(self, at: datetime, *, cluster: str | None = None) -> list[NodeRow]:
+        """Returns the nodes, and machines without a node, as they were known at a past moment.
+
+        What machines were asked to do and their systemd units have no history: they are None.
+        """
+        with self._database.read() as transaction:
+            sites = _sites(transaction)
+            rows = reading.as_of(transaction, cluster, self._database.bind(at), parts.COLUMNS)
+        return [
+            _node_row(row[:2], sites, parts.node_of(row[3:]), parts.machine_of(row[3:]), None, row[2])
+            for row in sorted(rows, key=lambda row: row[:2])
+        ]
+
+    def snapshot(self, cluster: str) -> Snapshot:
+        """Returns the cluster as completely as a plan needs it, as it was last seen.
 
         Raises UsageError where the fleet has no such cluster.
         """
-        then = None if at is None else self._database.bind(at)
         with self._database.read() as transaction:
             row = next((row for row in clusters.listed(transaction) if row.name == cluster), None)
             if row is None:
                 raise _unknown(cluster)
-            when = at or row.last_seen or _latest(transaction, cluster)
+            when = row.last_seen or _latest(transaction, cluster)
             return Snapshot(
                 cluster=cluster,
                 site=row.sites[0] if row.sites else "",
                 at=in_utc(when) if when is not None else EVER,
                 server_version=row.server_version,
-                nodes=_things(transaction, NODE, cluster, then),
-                pods=_things(transaction, POD, cluster, then),
-                budgets=_things(transaction, BUDGET, cluster, then),
-                workloads=_things(transaction, WORKLOAD, cluster, then),
-                machines=_things(transaction, MACHINE, cluster, then),
-                quorums=_things(transaction, QUORUM, cluster, then),
-                maintenances=_things(transaction, MAINTENANCE, cluster, then),
+                nodes=_things(transaction, NODE, cluster),
+                pods=_things(transaction, POD, cluster),
+                budgets=_things(transaction, BUDGET, cluster),
+                workloads=_things(transaction, WORKLOAD, cluster),
+                machines=_things(transaction, MACHINE, cluster),
+                quorums=_things(transaction, QUORUM, cluster),
+                maintenances=_things(transaction, MAINTENANCE, cluster),
             )
 
     def quorums(self) -> list[tuple[str, Quorum]]:
         """Returns the quorum groups of all clusters as they were read last, each with its cluster, sorted by name."""
         with self._database.read() as transaction:
-            rows = facts.as_of(transaction, QUORUM, None, None, "cluster", "name", "fact", "state")
+            rows = facts.now(transaction, QUORUM, None, "cluster", "name", "fact", "state")
         return [(row[0], QUORUM.thing(row[2], row[3])) for row in sorted(rows, key=lambda row: row[:2])]
 
-    def history(self, cluster: str, node: str) -> list[FactChange]:
-        """Returns what a node ran and when, oldest first. A change of what is not shown (labels, say) starts no new
-        interval."""
+    def history(self, cluster: str, node: str) -> list[PastNode]:
+        """Returns all that is kept of the nodes of that name, oldest first. There may be time between two intervals, in
+        which there was no such node."""
         with self._database.read() as transaction:
-            kubelet = [_change("kubelet", row) for row in transaction.all(NODE_HISTORY, [cluster, node])]
-            agent = [_change("agent", row) for row in transaction.all(MACHINE_HISTORY, [cluster, node])]
-        return sorted([*_joined(kubelet), *_joined(agent)], key=lambda change: (change.begin, change.told_by))
+            rows = reading.of_node(transaction, cluster, node, parts.COLUMNS)
+        return [
+            PastNode(
+                moment(row[0]),
+                moment_or_none(row[1]),
+                row[2],
+                parts.node_of(row[3:]),
+                parts.machine_of(row[3:]),
+            )
+            for row in rows
+        ]
 
     def boots(self) -> list[tuple[str, str, str, datetime]]:
         """Returns every boot of a node that was seen: cluster, node, boot id, and when the boot was first seen. In the
         order of time."""
         with self._database.read() as transaction:
-            rows = transaction.all(
-                "SELECT cluster, name, boot_id, min(valid_from) FROM node WHERE boot_id <> '' "
-                "GROUP BY cluster, name, boot_id ORDER BY min(valid_from), cluster, name"
-            )
-        return [(cluster, node, boot_id, moment(first)) for cluster, node, boot_id, first in rows]
+            rows = reading.boots(transaction)
+        seen = [(cluster, node, boot_id, moment(first)) for cluster, node, boot_id, first in rows if boot_id]
+        return sorted(seen, key=lambda boot: (boot[3], boot[0], boot[1]))
 
     def ends(self) -> dict[tuple[str, str], datetime]:
         """Returns, by cluster and node, when the nodes that are no longer there were last seen."""
         with self._database.read() as transaction:
-            rows = transaction.all(
-                "SELECT cluster, name, max(valid_to) FROM node GROUP BY cluster, name "
-                "HAVING count(*) = count(valid_to)"
-            )
+            rows = reading.ends(transaction)
         return {(cluster, node): moment(last) for cluster, node, last in rows}
 
     def forget(self, retention: Retention, *, at: datetime, most: int = FORGOTTEN_AT_ONCE) -> int:
-        """Deletes intervals that ended longer before `at` than `retention` allows, up to `most` of each kind of
-        object, and returns how many. Facts that hold now are kept. No lock is taken where there is nothing to
-        delete."""
-        kept = ((kind, retention.nodes if kind in RUNNING else retention.others) for kind in KINDS)
-        bounds = [(kind, self._database.bind(at - long)) for kind, long in kept if long is not None]
+        """Deletes intervals that ended longer before `at` than `retention` allows, up to `most`, and returns how many.
+        What holds now is kept. No lock is taken where there is nothing to delete."""
+        if retention.nodes is None:
+            return 0
+        before = self._database.bind(at - retention.nodes)
         with self._database.read() as transaction:
-            ended = [pair for pair in bounds if facts.any_ended(transaction, *pair)]
+            ended = intervals.any_ended(transaction, before)
         if not ended:
             return 0
         with self._database.write("forget") as transaction:
-            return sum(facts.forget(transaction, kind, before, most) for kind, before in ended)
+            return intervals.forget(transaction, before, most)
 
 
 News = tuple[FactKind[Any], Sequence[Any], Sequence[tuple[str, ...]]]
-RUNNING = (NODE, MACHINE)
-"""The kinds of objects that show which release a node ran."""
 EVER = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 """`at` of the snapshot of a cluster that has never been read."""
-COLUMNS = ("cluster", "name", "fact", "state", "since")
-NODE_HISTORY = (
-    "SELECT valid_from, valid_to, source, os_image, '', '', kernel, boot_id FROM node "
-    "WHERE cluster = ? AND name = ? ORDER BY valid_from"
-)
-MACHINE_HISTORY = (
-    "SELECT valid_from, valid_to, source, os, version, digest, kernel, boot_id FROM machine "
-    "WHERE cluster = ? AND name = ? ORDER BY valid_from"
-)
+
+
+def _names(news: Sequence[News]) -> set[str]:
+    """Returns the names of the nodes and machines that were seen or are gone."""
+    return {
+        name
+        for kind, seen, gone in news
+        if kind in (NODE, MACHINE)
+        for name in (*(thing.name for thing in seen), *(key[0] for key in gone))
+    }
 
 
 def _refuse_unknown(transaction: Transaction, cluster: str) -> None:
@@ -254,31 +256,34 @@ def _sites(transaction: Transaction) -> dict[str, str]:
     return dict(transaction.all("SELECT cluster, site FROM cluster_site WHERE position = 0"))
 
 
-def _pods(transaction: Transaction, cluster: str | None, then: Any | None) -> dict[tuple[str, str], int]:
+def _pods(transaction: Transaction, cluster: str | None) -> dict[tuple[str, str], int]:
     """Returns how many pods are bound to each node."""
-    where = "valid_to IS NULL" if then is None else "valid_from <= ? AND (valid_to IS NULL OR valid_to > ?)"
-    values = [] if then is None else [then, then]
-    if cluster is not None:
-        where, values = f"cluster = ? AND {where}", [cluster, *values]
+    where = "" if cluster is None else "WHERE cluster = ? "
     rows = transaction.all(
-        f"SELECT cluster, node, count(*) FROM pod WHERE {where} GROUP BY cluster, node",  # noqa: S608
-        values,
+        f"SELECT cluster, node, count(*) FROM pod {where}GROUP BY cluster, node",  # noqa: S608
+        [] if cluster is None else [cluster],
     )
     return {(name, node): count for name, node, count in rows}
 
 
-def _node_row(name: tuple[str, str], site: str, node: Row | None, machine: Row | None, pods: int) -> NodeRow:
-    known = None if node is None else NODE.thing(node[2], node[3])
-    under = None if machine is None else MACHINE.thing(machine[2], machine[3])
-    witness = machine if under is not None and under.booted is not None else node
-    if known is not None:
-        site = known.labels.get(SITE_LABEL, site)
-    return NodeRow(*name, site, known, under, pods, None if witness is None else moment(witness[4]))
+def _node_row(
+    key: Row,
+    sites: Mapping[str, str],
+    node: Node | None,
+    machine: Machine | None,
+    pods: int | None,
+    since: Any,
+) -> NodeRow:
+    cluster, name = key
+    site = sites.get(cluster, "")
+    if node is not None:
+        site = node.labels.get(SITE_LABEL, site)
+    return NodeRow(cluster, name, site, node, machine, pods, moment_or_none(since))
 
 
-def _things(transaction: Transaction, kind: FactKind[T], cluster: str, then: Any | None) -> tuple[T, ...]:
+def _things(transaction: Transaction, kind: FactKind[T], cluster: str) -> tuple[T, ...]:
     """Returns the objects sorted by name."""
-    rows = facts.as_of(transaction, kind, cluster, then, *kind.key, "fact", "state")
+    rows = facts.now(transaction, kind, cluster, *kind.key, "fact", "state")
     rows.sort(key=lambda row: row[:-2])
     return tuple(kind.thing(row[-2], row[-1]) for row in rows)
 
@@ -286,24 +291,3 @@ def _things(transaction: Transaction, kind: FactKind[T], cluster: str, then: Any
 def _latest(transaction: Transaction, cluster: str) -> datetime | None:
     row = transaction.one("SELECT max(valid_from) FROM node WHERE cluster = ?", [cluster])
     return None if row is None else moment_or_none(row[0])
-
-
-def _change(told_by: Literal["kubelet", "agent"], row: Row) -> FactChange:
-    begin, end, source, *runs = row
-    return FactChange(moment(begin), moment_or_none(end), told_by, source, *runs)
-
-
-def _joined(changes: Sequence[FactChange]) -> list[FactChange]:
-    """Merges consecutive intervals that show the same."""
-    joined: list[FactChange] = []
-    for change in changes:
-        last = joined[-1] if joined else None
-        if last is not None and last.end == change.begin and _runs(last) == _runs(change):
-            joined[-1] = FactChange(last.begin, change.end, last.told_by, last.source, *_runs(last))
-        else:
-            joined.append(change)
-    return joined
-
-
-def _runs(change: FactChange) -> tuple[str, str, str, str, str]:
-    return change.os, change.version, change.digest, change.kernel, change.boot_id

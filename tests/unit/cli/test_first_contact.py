@@ -36,14 +36,19 @@ FINE = {
     "exposure",
     "drift",
     "orphans",
+    "policy status",
     "lint",
+    "releases",
+    "releases sync",
     "notify list",
+    "schedule list",
     "window list",
     "window preview",
     "plan list",
     "plan approvals",
     "access show",
     "rollout list",
+    "exception list",
     "cluster list",
     "run",
     "audit keygen",
@@ -51,6 +56,8 @@ FINE = {
     "audit export",
 }
 """With a policy and no cluster these have an answer; all others need something, and say what."""
+NEED_POLICY = {"lint", "window list", "window preview", "policy status"}
+"""Of these, those whose question is about the policy."""
 NO_ANSWER = {"lab status": 1, "lab agents": 1, "lab down": 1}
 """Exit codes of what needs something, unless it is the 2 of a call that cannot be done."""
 
@@ -135,12 +142,24 @@ def test_folder_with_the_teams_policy_is_a_home(name: str, folder: Path, fleet: 
 
 
 @pytest.mark.parametrize("name", HERE)
-def test_empty_folder_is_no_home_and_stays_empty(name: str, folder: Path, fleet: Fleet) -> None:
+def test_in_an_empty_folder_the_users_own_home_begins_and_the_folder_stays_empty(
+    name: str, folder: Path, fleet: Fleet
+) -> None:
     result = fleet(*call(name))
     helpful(result)
     if name == "init":
         assert result.code == 0 and (folder / "fleet.yaml").exists()
         return
+    assert result.code == (0 if name in FINE - NEED_POLICY else NO_ANSWER.get(name, 2))
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", sorted(set(HERE) - {"init"}))
+def test_home_that_was_named_and_is_empty_is_probably_a_wrong_one(
+    name: str, folder: Path, fleet: Fleet
+) -> None:
+    result = fleet("--home", str(folder), *call(name))
+    helpful(result)
     assert result.code == NO_ANSWER.get(name, 2)
     assert list(folder.iterdir()) == []
     assert not (folder.parent / "person/.local/share").exists()

@@ -136,7 +136,7 @@ def test_missing_home_exits_2_and_shows_how_to_begin(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["--home", str(tmp_path / "none"), "status"]) == 2
-    assert "fleet cluster add" in capsys.readouterr().err
+    assert "fleet cluster import" in capsys.readouterr().err
 
 
 def test_json_is_alone_on_stdout(fleet: Fleet) -> None:
@@ -228,3 +228,10 @@ def test_lint_of_a_dump_needs_no_cluster(tmp_path: Path, fleet: Fleet, golden: G
 def test_version_is_printed(fleet: Fleet) -> None:
     reported = fleet("--version")
     assert (reported.code, reported.out.split()) == (0, ["fleet", version("fleet")])
+
+
+def test_help_lists_commands_as_a_user_comes_to_need_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    names = re.findall(r"^  ([a-z]+)  +\S", capsys.readouterr().out, re.MULTILINE)
+    order = ["init", "sync", "status", "lint", "plan", "rollout", "run", "report", "audit", "cluster", "demo"]
+    assert [name for name in names if name in order] == order

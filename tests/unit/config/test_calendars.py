@@ -9,15 +9,16 @@ from random import Random
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec.structs import replace
 
 from fleet.config import loads
 from fleet.config.calendars.events import CalendarContent, read_events
 from fleet.config.calendars.source import copy_of
 from fleet.config.document.findings import Caution
-from fleet.core.policy.freezes import Freezes
 from fleet.core.policy.policy import Policy
 from fleet.core.policy.schedule import Schedules
 from fleet.core.policy.times.freeze import Freeze, FreezeCalendar
+from fleet.core.policy.times.freezes import Freezes
 from fleet.core.policy.times.window import RecurringWindow
 from fleet.core.policy.windows import LevelWindows, OpenSpan
 from fleet.core.records.errors import ConfigError
@@ -251,7 +252,9 @@ def test_a_calendar_in_a_file_beside_the_policy_is_windows_or_freezes(tmp_path: 
     window = RecurringWindow(datetime.fromisoformat("2026-01-01T22:00"), 7200, "Europe/Berlin", "FREQ=DAILY")
     assert not cautions
     assert found.calendars == (FreezeCalendar("f", (("night", window),)),)
-    assert isinstance(found.levels, tuple) and found.levels[0].recurring == (window,)
+    assert isinstance(found.levels, tuple) and found.levels[0].recurring == (
+        replace(window, calendar="c.ics"),
+    )
     held = Schedules(found).of("w", "", "").held(at("2026-07-01 20:30"), timedelta(minutes=1))
     assert held is not None and (held.reason, held.subject) == (Reason.FREEZE, "f: night")
     assert held.params["until"] == "Thu 00:00 CEST"

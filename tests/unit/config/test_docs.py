@@ -13,12 +13,12 @@ from fleet.config.policy import read
 
 DOCS = Path(__file__).parents[3] / "docs" / "policy.md"
 EVERYTHING = """
-streams: [{name: s, releases: [{advisories: [{}], rollout: {start: 2026-11-03}}]}]
+streams: [{name: x, feed: {url: x}}, {name: s, releases: [{advisories: [{}], rollout: {start: 2026-11-03}}]}]
 freezes: [{}, {calendar: x.ics}]
 windows: [{}, {calendar: x.ics}]
 sites: [{windows: [{}]}]
 clusters: [{windows: [{}]}]
-notifications: [{}]
+notifications: [{name: x, url_file: x}]
 schedule: {reports: [{}]}
 quorums: [{selector: {matchExpressions: [{}]}}]
 hooks:
@@ -31,11 +31,13 @@ stages:
 defaults:
   windows: [{}]
   gates: [{}]
+  silences: [{name: x, alertmanager: 'http://x', matchers: {node: '{node}'}}]
   hooks: {before_node: [{}], after_node: [{}]}
   upgrade: {soaked_in: [{}]}
   drain: {rules: [{pods: [{selector: {matchExpressions: [{}]}}]}]}
 pools:
   - windows: [{}]
+    silences: [{name: x, alertmanager: 'http://x', matchers: {node: '{node}'}}]
     gates: [{}]
     hooks: {before_node: [{}], after_node: [{}]}
     upgrade: {soaked_in: [{}]}

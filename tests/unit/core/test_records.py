@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -12,12 +13,18 @@ from fleet.core.objects.pod import PodRef
 from fleet.core.policy.gate import GateVerdict
 from fleet.core.policy.hooks.hook import HookMoment
 from fleet.core.policy.policy import Policy
+from fleet.core.policy.times.calendar_events import CalendarEvents, CalendarVersion
+from fleet.core.policy.times.freeze import FreezeCalendar
 from fleet.core.records.identity import Identity
 from fleet.core.records.journal import JournalRecord, RecordForm
 from fleet.core.releases.release import Release
 from fleet.core.rollout.action import Evict, Result
 from fleet.core.rollout.codec import KINDS, Journaled, from_record, to_record
 from fleet.core.rollout.commands import (
+    CalendarsRead,
+    ExceptionGranted,
+    ExceptionRequested,
+    ExceptionRevoked,
     GateOverruled,
     HookResolved,
     HostsClaimed,
@@ -81,6 +88,23 @@ CASES: list[tuple[Journaled, RecordForm, str, str, str, dict[str, Any]]] = [
         "",
         "",
         {"cluster": "east", "place": "9:ab", "reason": "restored"},
+    ),
+    (
+        CalendarsRead(
+            rollout=R,
+            events=CalendarEvents((FreezeCalendar("board"),)),
+            versions={"freeze board": CalendarVersion("ab", datetime(2026, 11, 30, tzinfo=UTC))},
+            reason="changed: freeze board",
+        ),
+        "command",
+        "calendars",
+        R,
+        "",
+        {
+            "events": {"freezes": [{"name": "board", "events": [], "unread": []}]},
+            "versions": {"freeze board": {"sha256": "ab", "read_at": "2026-11-30T00:00:00Z"}},
+            "reason": "changed: freeze board",
+        },
     ),
     (
         GateOverruled(rollout=R, point=POINT, gate="errors", reason="known noise"),
@@ -224,6 +248,38 @@ CASES: list[tuple[Journaled, RecordForm, str, str, str, dict[str, Any]]] = [
             "by": {"name": "eve", "method": "os", "source": ""},
             "reason": "too soon",
         },
+    ),
+    (
+        ExceptionRequested(
+            id="x-1", pools=("w",), until=datetime(2026, 12, 24, tzinfo=UTC), owner="o", by=Identity("eve")
+        ),
+        "command",
+        "exception",
+        "",
+        "",
+        {
+            "id": "x-1",
+            "pools": ("w",),
+            "until": "2026-12-24T00:00:00Z",
+            "owner": "o",
+            "by": {"name": "eve", "method": "os", "source": ""},
+        },
+    ),
+    (
+        ExceptionGranted(id="x-1", by=Identity("ada")),
+        "command",
+        "exception-granted",
+        "",
+        "",
+        {"id": "x-1", "by": {"name": "ada", "method": "os", "source": ""}},
+    ),
+    (
+        ExceptionRevoked(id="x-1", by=Identity("ada"), reason="fixed"),
+        "command",
+        "exception-revoked",
+        "",
+        "",
+        {"id": "x-1", "by": {"name": "ada", "method": "os", "source": ""}, "reason": "fixed"},
     ),
     (
         StepFinished(

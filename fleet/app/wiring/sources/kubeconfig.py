@@ -13,6 +13,7 @@ from fleet.app.wiring.quorums import guarded, with_quorums
 from fleet.app.wiring.sources.source import HostClaimer, Inspection
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.machine import LogAsk
+from fleet.core.policy.hooks.job_namespaces import job_namespaces
 from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import FleetError, ForbiddenError, UsageError
 from fleet.core.text.paths import expanded
@@ -46,7 +47,7 @@ class KubeconfigSource:
         """Reads the cluster before it is added, and finds which permissions fleet lacks there. Raises ForbiddenError
         where fleet may not list nodes or pods."""
         async with self.api_server() as cluster:
-            missing = await cluster.forbidden(policy.remote)
+            missing = await cluster.forbidden(policy.remote, job_namespaces(policy, self._row.name))
             unreadable = [
                 rule for rule in missing if rule.resource in ("nodes", "pods") and "list" in rule.verbs
             ]
@@ -98,17 +99,23 @@ def new_row(name: str, kubeconfig: Path | None, context: str, sites: Sequence[st
     from fleet.kube.kubeconfig import contexts
     from fleet.store import ClusterRow
 
-    if kubeconfig is not None:
-        files: tuple[Path, ...] = (expanded(kubeconfig).absolute(),)
-    else:
-        files = contexts.of_environment(os.environ, Path.home())
-        if not any(file.exists() for file in files):
-            raise UsageError(
-                f"how is {name} reached? There is no kubeconfig at {' or '.join(map(str, files))}",
-                "--kubeconfig FILE (and --context), KUBECONFIG in the environment, or --hosts FILE",
-            )
+    files = kubeconfig_files(kubeconfig)
+    if kubeconfig is None and not any(file.exists() for file in files):
+        raise UsageError(
+            f"how is {name} reached? There is no kubeconfig at {' or '.join(map(str, files))}",
+            "--kubeconfig FILE (and --context), KUBECONFIG in the environment, or --hosts FILE",
+        )
     used = contexts.read(files, context).context
     return ClusterRow(name=name, sites=tuple(sites), kubeconfig="\n".join(map(str, files)), context=used)
+
+
+def kubeconfig_files(kubeconfig: Path | None) -> tuple[Path, ...]:
+    """Returns the absolute path of this file; with None those that kubectl reads: of KUBECONFIG, or ~/.kube/config."""
+    from fleet.kube.kubeconfig import contexts
+
+    if kubeconfig is not None:
+        return (expanded(kubeconfig).absolute(),)
+    return contexts.of_environment(os.environ, Path.home())
 
 
 def rule_name(permission: Permission) -> str:

@@ -9,6 +9,14 @@ import typer
 
 from fleet.cli.context import Format, home_of
 from fleet.cli.help_format import CommandWithSubcommands
+from fleet.cli.report.period_content import (
+    ReportContent,
+    ReportForm,
+    json_of,
+    period_content,
+    signed_page,
+    why_unsigned,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -17,12 +25,10 @@ if TYPE_CHECKING:
     from fleet.core.reporting.period.deadline import CountedFrom
     from fleet.core.reporting.period.period_report import PeriodReport
     from fleet.core.reporting.period.span import ReportSpan
-    from fleet.core.reporting.report import Report
 
 app = typer.Typer(
     cls=CommandWithSubcommands, invoke_without_command=True, subcommand_metavar="| COMMAND [ARGS]..."
 )
-ReportForm = Literal["text", "json", "html", "pdf", "csv", "markdown", "oscal"]
 
 
 @app.callback()
@@ -87,14 +93,18 @@ def report(
             raise UsageError("--fleet is all pools, and --pool names some", "give one of the two")
         span = _span(quarter, begin, until, home.now())
         made = _period(home, span, pool or [], within, counted_from)
-        content = _period_content(home, made, output)
+        found = period_content(home, made, output)
     else:
         if output == "oscal":
             raise UsageError(
                 "OSCAL assessment results are of a span of time", "--fleet --quarter 2026Q4 -o oscal"
             )
-        content = _rollout_content(home, rollout, output)
-    _write(content, output, file)
+        found = _rollout_content(home, rollout, output)
+    if found.unsigned:
+        from fleet.cli.terminal.output import warn
+
+        warn(found.unsigned)
+    _write(found.content, output, file)
 
 
 def _span(quarter: str, begin: str, until: str, now: datetime) -> ReportSpan:
@@ -127,33 +137,8 @@ def _period(
     return report_of_span(home, span, list(dict.fromkeys(pools)), rule)
 
 
-def _period_content(home: Home, made: PeriodReport, output: ReportForm) -> bytes:
-    from fleet.app.reporting.period import with_signature
-    from fleet.cli.report import markdown, period_page, period_text, table
-    from fleet.core.text.visible import visible_lines
-
-    match output:
-        case "json":
-            signed = with_signature(home, made)
-            _warn_unsigned(signed.signature is not None, made.journal.verdict.verified)
-            return _json(signed)
-        case "html":
-            return _signed_page(home, period_page.page(made), with_signature(home, made))
-        case "pdf":
-            return _pdf(period_page.page(made))
-        case "csv":
-            return table.csv_of(made.rollouts).encode()
-        case "markdown":
-            return markdown.period(made).encode()
-        case "oscal":
-            from fleet.core.reporting.period.oscal import assessment_results
-
-            return _json(assessment_results(made))
-        case "text":
-            return visible_lines(period_text.text(made)).encode()
-
-
-def _rollout_content(home: Home, rollout: str, output: ReportForm) -> bytes:
+def _rollout_content(home: Home, rollout: str, output: ReportForm) -> ReportContent:
+    from fleet.app.reporting.pdf import printed
     from fleet.app.reporting.report import report as make
     from fleet.app.reporting.report import with_evidence
     from fleet.cli.report import markdown, table
@@ -165,54 +150,17 @@ def _rollout_content(home: Home, rollout: str, output: ReportForm) -> bytes:
     match output:
         case "json":
             made = with_evidence(home, made)
-            _warn_unsigned(made.signature is not None, made.journal.verdict.verified)
-            return _json(made)
+            return ReportContent(json_of(made), why_unsigned(made))
         case "html":
-            return _signed_page(home, page(made), with_evidence(home, made))
+            return signed_page(home, page(made), with_evidence(home, made))
         case "pdf":
-            return _pdf(page(made))
+            return ReportContent(printed(page(made)))
         case "csv":
-            return table.csv_of([made]).encode()
+            return ReportContent(table.csv_of([made]).encode())
         case "markdown":
-            return markdown.rollout(made).encode()
+            return ReportContent(markdown.rollout(made).encode())
         case _:
-            return visible_lines(text(made)).encode()
-
-
-def _json(made: object) -> bytes:
-    import msgspec
-
-    from fleet.core.text.visible import visible_json
-
-    return visible_json(msgspec.json.format(msgspec.json.encode(made), indent=2).decode()).encode()
-
-
-def _signed_page(home: Home, page: str, report: Report | PeriodReport) -> bytes:
-    """Returns the page with the same report as JSON in it, and signed, where the home has a key."""
-    import msgspec
-
-    from fleet.app.audit import page_signature
-    from fleet.app.audit.keys import signing_key
-
-    _warn_unsigned(report.signature is not None, report.journal.verdict.verified)
-    key = signing_key(home) if report.signature is not None else None
-    if key is None:
-        return page.encode()
-    return page_signature.signed(page, key, msgspec.json.encode(report)).encode()
-
-
-def _warn_unsigned(signed: bool, verified: bool | None) -> None:
-    from fleet.cli.terminal.output import warn
-
-    if not signed:
-        why = "you have no signing key here" if verified else "the journal is not intact"
-        warn(f"this report is not signed: {why}\n  -> fleet audit {'keygen' if verified else 'verify'}")
-
-
-def _pdf(page: str) -> bytes:
-    from fleet.app.reporting.pdf import printed
-
-    return printed(page)
+            return ReportContent(visible_lines(text(made)).encode())
 
 
 def _write(content: bytes, output: ReportForm, file: Path | None) -> None:
@@ -281,7 +229,7 @@ def diff(
 
     found = differences_of(before, after)
     if output == "json":
-        typer.echo(_json(found).decode())
+        typer.echo(json_of(found).decode())
     elif not found:
         show("The two reports say the same.")
     else:

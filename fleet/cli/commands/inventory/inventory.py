@@ -42,7 +42,7 @@ def init(context: typer.Context) -> None:
     if before.path != home.path and before.exists:
         note(f"This is a new home. The clusters that you added before are in {before.path}.")
         note(f"  -> fleet init --home {before.path} writes a policy for them")
-    note("  -> fleet cluster add NAME --kubeconfig FILE --site SITE")
+    note("  -> fleet cluster import adds the clusters of your kubeconfig")
 
 
 def sync(context: typer.Context, cluster: ClusterOption = None, output: Format = "text") -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, time
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 
 class Window(Struct, frozen=True):
@@ -38,6 +38,8 @@ class RecurringWindow(Struct, frozen=True):
     """More wall-clock times at which it opens (RDATE)."""
     removed: tuple[datetime, ...] = ()
     """Wall-clock times at which it does not open (EXDATE)."""
+    calendar: str | UnsetType = UNSET
+    """The name of the calendar that it is an event of (`CalendarEvents.windows`). UNSET: it stands in the policy itself."""
 
 
 AnyWindow = Window | RecurringWindow

@@ -50,9 +50,9 @@ FREEZE = ReasonSpec(
 CALENDAR_UNREAD = ReasonSpec(
     "calendar-unread",
     "the calendar of {subject} was never read: nobody knows what it allows",
-    opens="nothing in this rollout; a plan that is made once the calendar has been read",
+    opens="the calendar of a freeze is read; for the calendar of a window, a plan that is made once it has been read",
     docs="windows.md#calendars",
-    remedy="fleet sync says why it cannot be read; then a new plan",
+    remedy="fleet sync says why it cannot be read; for the calendar of a window, then a new plan",
     needs_action=True,
 )
 CANARY = ReasonSpec(

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 import msgspec
 from msgspec.structs import replace
 
+from fleet.core.approval.exceptions import KINDS as EXCEPTION_KINDS
+from fleet.core.approval.exceptions import Exceptions, PatchException
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy
 from fleet.core.records.journal import JournalEntry
@@ -87,9 +89,9 @@ def assemble(
     no rollout."""
     reports = list(_reports(journal, history, span, at, pools))
     nodes = histories(history.nodes, evidence, span.end)
-    compliance = measure(
-        in_pools(nodes.values(), pools), policies(history.policies, evidence), span, deadline, at
-    )
+    known = policies(history.policies, evidence)
+    granted = _exceptions(journal, span.end)
+    compliance = measure(in_pools(nodes.values(), pools), known, span, deadline, at, granted)
     return replace(
         period_report(
             span,
@@ -103,6 +105,13 @@ def assemble(
         ),
         evidence=evidence,
     )
+
+
+def _exceptions(journal: JournalEntries, end: datetime) -> list[PatchException]:
+    """Returns the exceptions as they stood before `end`."""
+    found = Exceptions()
+    found.apply(entry for entry in journal.entries(kinds=EXCEPTION_KINDS) if entry.at < end)
+    return list(found.values())
 
 
 def _reports(

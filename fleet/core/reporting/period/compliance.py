@@ -12,19 +12,21 @@ from typing import Literal
 
 from msgspec import Struct
 
+from fleet.core.approval.exceptions import ExceptionState
 from fleet.core.releases.release import Advisory
 from fleet.core.reporting.period.deadline import Deadline
 
-Punctuality = Literal["in-time", "late", "overdue", "open"]
+Punctuality = Literal["in-time", "late", "overdue", "open", "excepted"]
 """`in-time`: the node ran the release, or a newer one, when it was due. `late`: it did so after that. `overdue`: it
-still does not. `open`: it is not due yet, and the node does not run it."""
+still does not. `open`: it is not due yet, and the node does not run it. `excepted`: it did not run it when it was due,
+and a granted exception was in force at every moment since, until it did or until the end of the span."""
 
 
 class PunctualityCounts(Struct, frozen=True):
     """How many obligations were met."""
 
     due: int
-    """in_time + late + overdue"""
+    """in_time + late + overdue + excepted"""
     in_time: int
     late: int
     overdue: int
@@ -32,6 +34,8 @@ class PunctualityCounts(Struct, frozen=True):
     """Nodes that do not run a release whose time is not over yet."""
     share: float | None
     """in_time / due, from 0 to 1. None: nothing was due."""
+    excepted: int = 0
+    """Nodes for which an exception was in force. They count as due, and not as in time."""
 
 
 class ReleaseCompliance(Struct, frozen=True):
@@ -65,6 +69,33 @@ class ExceptionCause(Struct, frozen=True):
     detail: str
 
 
+class GrantedException(Struct, frozen=True):
+    """An exception that two users decided on: the journal has who asked for it, and who granted it."""
+
+    id: str
+    """Such as `x-1`."""
+    nodes: tuple[str, ...]
+    """As `cluster/name`."""
+    pools: tuple[str, ...]
+    version: str
+    """Empty: every release."""
+    state: ExceptionState
+    """At the end of the span, or as the report is made."""
+    until: datetime
+    reason: str
+    owner: str
+    author: str
+    requested: datetime
+    approver: str
+    """Never the author. Empty: nobody has granted it."""
+    granted: datetime | None
+    revoked: datetime | None
+    lapses_in_days: float | None
+    """None: it is not in force."""
+    excepted: int
+    """The obligations of this report that are `excepted` and that it covers."""
+
+
 class ComplianceException(Struct, frozen=True):
     """A node that did not run a release in time."""
 
@@ -74,12 +105,14 @@ class ComplianceException(Struct, frozen=True):
     version: str
     """The version of the release that was due."""
     due: datetime
-    state: Literal["late", "overdue"]
+    state: Literal["late", "overdue", "excepted"]
     met: datetime | None
     """When the node ran the release. None: it does not yet."""
     days_over: float
     """Days from `due` until the node ran the release, or until the end of the span."""
     causes: tuple[ExceptionCause, ...]
+    granted: tuple[str, ...] = ()
+    """The granted exceptions that cover the node and the release, by id."""
 
 
 class QuarterCompliance(Struct, frozen=True):
@@ -109,3 +142,5 @@ class Compliance(Struct, frozen=True):
     trend: tuple[QuarterCompliance, ...]
     """The last four quarters up to the end of the span, oldest first."""
     exceptions: tuple[ComplianceException, ...]
+    granted: tuple[GrantedException, ...] = ()
+    """The exceptions that users asked for, which cover nodes of this report and were not over before the span."""

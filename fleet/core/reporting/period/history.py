@@ -10,16 +10,17 @@ from typing import Literal
 from msgspec import Struct, UnsetType, field
 
 from fleet.core.objects.node import NodeRef
-from fleet.core.policy.freezes import Freezes
 from fleet.core.policy.policy import Policy
+from fleet.core.policy.times.calendar_events import with_events
+from fleet.core.policy.times.freezes import Freezes
 from fleet.core.records.journal import JournalEntry
 from fleet.core.releases.release import Release
 from fleet.core.rollout.codec import from_record
-from fleet.core.rollout.commands import RolloutStarted
+from fleet.core.rollout.commands import CalendarsRead, RolloutStarted
 from fleet.core.rollout.decisions import RolloutFinished, StepFinished
 from fleet.core.rollout.steps import Step
 
-KINDS = ("start", "step", "finish")
+KINDS = ("start", "calendars", "step", "finish")
 """The kinds of records that are read."""
 
 
@@ -78,7 +79,9 @@ class FleetHistory:
         self.rollouts: dict[str, RolloutSpan] = {}
         """The rollouts by id, oldest first."""
         self.policies: list[Policy] = []
-        """The policies with which rollouts were started, oldest first; each once."""
+        """The policies by which rollouts went, oldest first; each once."""
+        self._policy_of: dict[str, Policy] = {}
+        """The policy with which each rollout was started."""
         self._why: dict[tuple[str, NodeRef], str] = {}
         """Why a run is being given back: recorded with the step before its end."""
 
@@ -95,17 +98,23 @@ class FleetHistory:
                 self._start(record, entry.at)
             case StepFinished() as record:
                 self._step(record, entry.at)
+            case CalendarsRead() as record if record.rollout in self.rollouts:
+                self._add_policy(with_events(self._policy_of[record.rollout], record.events))
             case RolloutFinished() as record if record.rollout in self.rollouts:
                 self.rollouts[record.rollout].ended = entry.at
             case _:
                 pass
 
+    def _add_policy(self, policy: Policy) -> None:
+        if not self.policies or self.policies[-1] != policy:
+            self.policies.append(policy)
+
     def _start(self, record: RolloutStarted, at: datetime) -> None:
         start = record.start
         pools = frozenset(goal.pool for goal in start.goals)
         self.rollouts[record.rollout] = RolloutSpan(record.rollout, at, start.release, pools)
-        if not self.policies or self.policies[-1] != start.policy:
-            self.policies.append(start.policy)
+        self._policy_of[record.rollout] = start.policy
+        self._add_policy(start.policy)
         for goal in start.goals:
             known = self.nodes.setdefault(
                 goal.node, NodeHistory(goal.node.cluster, goal.node.name, goal.pool)

@@ -7,22 +7,25 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from statistics import median
 
-from msgspec import Struct, UnsetType
+from msgspec import UnsetType
 from msgspec.structs import replace
 
+from fleet.core.approval.exceptions import PatchException
 from fleet.core.policy.policy import Policy
 from fleet.core.releases.release import Release
 from fleet.core.reporting.period.causes import PolicyRecord, causes
 from fleet.core.reporting.period.compliance import (
     Compliance,
     ComplianceException,
-    Punctuality,
+    GrantedException,
     PunctualityCounts,
     QuarterCompliance,
     ReleaseCompliance,
 )
 from fleet.core.reporting.period.deadline import Deadline
 from fleet.core.reporting.period.history import NodeHistory, releases_by_stream
+from fleet.core.reporting.period.obligation import Obligation
+from fleet.core.reporting.period.obligation import obligations as obligations_of
 from fleet.core.reporting.period.span import ReportSpan, quarters_until
 from fleet.core.reporting.step_durations import nearest
 
@@ -31,36 +34,22 @@ QUARTERS = 4
 """How many quarters the trend shows."""
 
 
-class Obligation(Struct, frozen=True, gc=False):
-    """One release that one node has to run by `due`, and what came of that until `horizon`."""
-
-    node: NodeHistory
-    stream: str
-    release: Release
-    start: datetime
-    due: datetime
-    state: Punctuality
-    met: datetime | None
-    """When the node first ran the release or a newer one, if it has not gone back to an older one since."""
-    exposed: tuple[tuple[datetime, datetime], ...]
-    """The spans after `start` in which the node did not run the release."""
-
-
 def measure(
     nodes: Collection[NodeHistory],
     policies: Sequence[Policy],
     span: ReportSpan,
     deadline: Deadline,
     now: datetime,
+    exceptions: Sequence[PatchException] = (),
 ) -> Compliance:
     """Returns the compliance of these nodes in the span. `policies`: oldest first; the last one says which stream a
-    pool follows. What happened after the end of the span does not count."""
+    pool follows. `exceptions`: those that users asked for. What happened after the end of the span does not count."""
     streams = releases_by_stream(policies)
     follows = {pool.name: pool.stream for policy in policies for pool in policy.pools if pool.stream}
     counted = [node for node in nodes if follows.get(node.pool) in streams]
     # What is known at this very moment counts.
     horizon = min(span.end, now + timedelta.resolution)
-    obligations = list(_obligations(counted, streams, follows, deadline, horizon))
+    obligations = list(obligations_of(counted, streams, follows, deadline, horizon, exceptions))
     due = [
         obligation
         for obligation in obligations
@@ -69,114 +58,43 @@ def measure(
     carried = [
         obligation
         for obligation in obligations
-        if obligation.due < span.begin and obligation.state == "overdue"
+        if obligation.due < span.begin and obligation.missed and obligation.met is None
     ]
+    belong = [*carried, *due]
     return Compliance(
         deadline=deadline,
         nodes=len(counted),
         counts=_counts(due),
-        carried_over=len(carried),
+        carried_over=sum(obligation.state == "overdue" for obligation in carried),
         exposure_node_days=_exposure(obligations, span.begin, horizon),
-        exposed_at_end=len(
-            {id(obligation.node) for obligation in obligations if obligation.state in ("overdue", "open")}
-        ),
+        exposed_at_end=len({id(obligation.node) for obligation in obligations if obligation.met is None}),
         releases=tuple(_releases(streams, set(follows.values()), obligations, span, deadline)),
         trend=tuple(
-            _quarter(quarter, counted, streams, follows, deadline, horizon)
+            _quarter(quarter, counted, streams, follows, deadline, horizon, exceptions)
             for quarter in quarters_until(horizon - timedelta.resolution, QUARTERS)
         ),
-        exceptions=tuple(_exceptions([*carried, *due], PolicyRecord.of(policies), horizon)),
+        exceptions=tuple(_exceptions(belong, PolicyRecord.of(policies), horizon)),
+        granted=tuple(register(exceptions, belong, counted, span, horizon)),
     )
 
 
 def _belongs(obligation: Obligation, span: ReportSpan) -> bool:
     """Returns whether the obligation is due in the span, or is not met at its end."""
-    return span.begin <= obligation.due < span.end or obligation.state in ("overdue", "open")
-
-
-def _obligations(
-    nodes: Iterable[NodeHistory],
-    streams: Mapping[str, Sequence[Release]],
-    follows: Mapping[str, str],
-    deadline: Deadline,
-    horizon: datetime,
-) -> Iterator[Obligation]:
-    dated = {name: list(_dated(releases, deadline, horizon)) for name, releases in streams.items()}
-    order = {
-        name: {release.version: place for place, release in enumerate(releases)}
-        for name, releases in streams.items()
-    }
-    for node in nodes:
-        stream = follows[node.pool]
-        seen = [
-            (sighting.at, order[stream].get(sighting.version, -1))
-            for sighting in node.sightings
-            if sighting.at < horizon
-        ]
-        end = min(horizon, node.gone) if node.gone is not None else horizon
-        for place, release, start in dated[stream]:
-            made = _obligation(node, stream, release, start, deadline.due(start), seen, place, end)
-            if made is not None:
-                yield made
-
-
-def _dated(
-    releases: Sequence[Release], deadline: Deadline, horizon: datetime
-) -> Iterator[tuple[int, Release, datetime]]:
-    for place, release in enumerate(releases):
-        start = deadline.starts(release)
-        if start is not None and start < horizon and deadline.covers(release):
-            yield place, release, start
-
-
-def _obligation(
-    node: NodeHistory,
-    stream: str,
-    release: Release,
-    start: datetime,
-    due: datetime,
-    seen: Sequence[tuple[datetime, int]],
-    place: int,
-    end: datetime,
-) -> Obligation | None:
-    """Returns the obligation; None for a node that joined with the release after it was due, or was gone before that.
-    `seen`: moments and the places of the versions in the stream. `end`: until when the node is looked at."""
-    has_it = bool(seen) and seen[-1][1] >= place
-    met = next((at for at, seen_place in seen if seen_place >= place), None) if has_it else None
-    if met is not None and met > due and not any(at < met for at in (*node.asked, seen[0][0])):
-        return None
-    if met is None and node.gone is not None and end == node.gone and end <= due:
-        return None
-    state: Punctuality
-    if met is not None:
-        state = "in-time" if met <= due else "late"
-    else:
-        state = "overdue" if due < end else "open"
-    return Obligation(node, stream, release, start, due, state, met, tuple(_exposed(seen, place, start, end)))
-
-
-def _exposed(
-    seen: Sequence[tuple[datetime, int]], place: int, start: datetime, end: datetime
-) -> Iterator[tuple[datetime, datetime]]:
-    """Yields the spans of [start, end) in which the node was not known to run the release."""
-    begin: datetime | None = start
-    for at, seen_place in seen:
-        if seen_place >= place and begin is not None:
-            if at > begin:
-                yield begin, min(at, end)
-            begin = None
-        elif seen_place < place and begin is None:
-            begin = max(at, start)
-    if begin is not None and begin < end:
-        yield begin, end
+    return span.begin <= obligation.due < span.end or obligation.met is None
 
 
 def _counts(obligations: Iterable[Obligation]) -> PunctualityCounts:
     by_state = Counter(obligation.state for obligation in obligations)
-    due = by_state["in-time"] + by_state["late"] + by_state["overdue"]
+    due = by_state["in-time"] + by_state["late"] + by_state["overdue"] + by_state["excepted"]
     share = round(by_state["in-time"] / due, 6) if due else None
     return PunctualityCounts(
-        due, by_state["in-time"], by_state["late"], by_state["overdue"], by_state["open"], share
+        due,
+        by_state["in-time"],
+        by_state["late"],
+        by_state["overdue"],
+        by_state["open"],
+        share,
+        by_state["excepted"],
     )
 
 
@@ -257,9 +175,10 @@ def _quarter(
     follows: Mapping[str, str],
     deadline: Deadline,
     horizon: datetime,
+    exceptions: Sequence[PatchException],
 ) -> QuarterCompliance:
     end = min(quarter.end, horizon)
-    obligations = list(_obligations(nodes, streams, follows, deadline, end))
+    obligations = list(obligations_of(nodes, streams, follows, deadline, end, exceptions))
     due = [obligation for obligation in obligations if quarter.begin <= obligation.due < quarter.end]
     return QuarterCompliance(quarter.name, _counts(due), _exposure(obligations, quarter.begin, end))
 
@@ -268,7 +187,7 @@ def _exceptions(
     obligations: Iterable[Obligation], record: PolicyRecord, horizon: datetime
 ) -> Iterator[ComplianceException]:
     for obligation in obligations:
-        if obligation.state not in ("late", "overdue"):
+        if obligation.state not in ("late", "overdue", "excepted"):
             continue
         end = obligation.met or min(horizon, obligation.node.gone or horizon)
         yield ComplianceException(
@@ -277,12 +196,49 @@ def _exceptions(
             pool=obligation.node.pool,
             version=obligation.release.version,
             due=obligation.due,
-            state="late" if obligation.state == "late" else "overdue",
+            state=obligation.state,
             met=obligation.met,
             days_over=round((end - obligation.due) / DAY, 2),
             causes=causes(
                 obligation.node, obligation.release, obligation.start, obligation.due, record, horizon
             ),
+            granted=tuple(each.id for each in obligation.granted),
+        )
+
+
+def register(
+    exceptions: Iterable[PatchException],
+    obligations: Sequence[Obligation],
+    nodes: Sequence[NodeHistory],
+    span: ReportSpan,
+    horizon: datetime,
+) -> Iterator[GrantedException]:
+    """Yields the exceptions that cover one of the nodes and were not over before the span."""
+    counts = Counter(
+        each.id for obligation in obligations if obligation.state == "excepted" for each in obligation.granted
+    )
+    for each in exceptions:
+        over = min(each.until, each.revoked or each.until)
+        about = any(each.covers(node.cluster, node.node, node.pool, each.version) for node in nodes)
+        if each.requested >= horizon or over < span.begin or not about:
+            continue
+        state = each.state(horizon - timedelta.resolution)
+        yield GrantedException(
+            id=each.id,
+            nodes=each.nodes,
+            pools=each.pools,
+            version=each.version,
+            state=state,
+            until=each.until,
+            reason=each.reason,
+            owner=each.owner,
+            author=each.author.name,
+            requested=each.requested,
+            approver=each.approver.name if each.approver is not None else "",
+            granted=each.granted,
+            revoked=each.revoked,
+            lapses_in_days=round((each.until - horizon) / DAY, 2) if state == "in force" else None,
+            excepted=counts[each.id],
         )
 
 

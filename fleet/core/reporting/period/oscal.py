@@ -142,7 +142,8 @@ def _run(rollout: Report, run: ReportRun, place: str, at: datetime) -> dict[str,
 
 def _exception_observations(report: PeriodReport, place: str) -> Iterator[dict[str, Any]]:
     for exception in report.compliance.exceptions:
-        causes = "; ".join(cause.detail for cause in exception.causes) or "nothing on record"
+        granted = [f"granted exception {ident}" for ident in exception.granted]
+        causes = "; ".join([*granted, *(cause.detail for cause in exception.causes)]) or "nothing on record"
         node = f"{visible(exception.cluster)}/{visible(exception.node)}"
         yield {
             "uuid": _exception(exception, place),

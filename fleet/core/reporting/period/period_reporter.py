@@ -98,7 +98,9 @@ def _commands(entries: Iterable[JournalEntry], span: ReportSpan) -> Iterable[Ope
             record = from_record(entry.record)
             reason = record.reason if isinstance(record, CommandRecord) else ""
             detail = entry.record.detail
-            about = entry.record.node or str(detail.get("cluster") or detail.get("plan") or "")
+            about = entry.record.node or str(
+                detail.get("cluster") or detail.get("plan") or detail.get("id") or ""
+            )
             yield OperatorCommand(entry.at, entry.seq, entry.actor, entry.record.kind, about, reason)
 
 

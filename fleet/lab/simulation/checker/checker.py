@@ -50,7 +50,7 @@ ABOUT_OTHER_NODES = ("canary", "turn", "quorum-order", "stage", "stage-sites")
 """Reasons that point to other nodes, which must be able to go on by themselves."""
 BY_ITSELF = (
     *("window", "freeze", "budget", "staging", "backoff", "quorum-away", "leader", "snapshot"),
-    *("terminating", "not-verified", "node-absent", "gate"),
+    *("terminating", "not-verified", "node-absent", "gate", "hook"),
 )
 """Reasons that pass without an action of a user."""
 STARTS = ("stage", "cordon", "evict", "reboot", "snapshot", "move-leader")
@@ -105,6 +105,8 @@ class Checker:
                 at, record.detail["cluster"], record.detail["ready"]
             ):
                 self._break(Invariant.GATE, message)
+        if why := rollout.out_of_hooks(record):
+            self._break(Invariant.HOOK, why)
         rollout.apply(entry)
 
     def observe(self, at: float, event: ClusterEvent) -> None:
@@ -193,17 +195,10 @@ class Checker:
             summary = ", ".join(f"{name} {of_node}" for name, of_node in reported.items())
             self._break(Invariant.NO_WAY_ON, f"{rollout} waits for nothing that can come: {summary}")
 
-    def silent(self, at: float, message: str) -> None:
+    def report(self, at: float, invariant: Invariant, message: str) -> None:
+        """Records an invariant that the history itself has found to be broken."""
         self._at = at
-        self._break(Invariant.SILENT, message)
-
-    def differs(self, at: float, message: str) -> None:
-        self._at = at
-        self._break(Invariant.REPLAY, message)
-
-    def stuck(self, at: float, message: str) -> None:
-        self._at = at
-        self._break(Invariant.LIVENESS, message)
+        self._break(invariant, message)
 
     def _intend(self, rollout: JournalView, entry: JournalEntry) -> None:
         record = entry.record

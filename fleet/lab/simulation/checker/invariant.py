@@ -25,6 +25,7 @@ class Invariant(StrEnum):
     CANARY = "no other node begins before the canaries are verified"
     STAGE = "nothing begins before the stages before it have ended, nor in more sites than the stage allows"
     GATE = "a gate passes by good measurements, its time or an operator alone, and nothing begins before that"
+    HOOK = "what waits for a hook begins only when the hook has passed, and no hook runs twice unless that is declared"
     EPOCH = "a controller that does not lead sends no action"
     INTENT = "every effect has an intent in the journal before it"
     ORDER = "an action belongs to the step of its run"

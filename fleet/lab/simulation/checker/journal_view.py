@@ -9,8 +9,9 @@ import msgspec
 
 from fleet.core.policy.policy import Policy
 from fleet.core.policy.times.freeze import FreezeScope
-from fleet.core.records.journal import JournalEntry
+from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.lab.simulation.checker.gates import GateView
+from fleet.lab.simulation.checker.hooks import HookView
 
 BEGUN = ("cordon", "drain", "reboot", "verify", "uncordon", "soak", "return")
 WELL = ("done",)
@@ -59,6 +60,7 @@ class JournalView:
         for run in self.runs.values():
             self.canaries_wanted[run.pool] = self.canaries_wanted.get(run.pool, 0) + run.canary
         self.gates = GateView(self.policy)
+        self.hooks = HookView(self.policy)
         self.state = "running"
         self.ended = False
 
@@ -68,10 +70,14 @@ class JournalView:
         if record.form == "command":
             if record.kind == "pass":
                 self.gates.apply(record.kind, record.detail, entry.at)
+            elif record.kind == "hook":
+                self.hooks.apply(record.kind, record.detail, record.node)
             else:
                 self._apply_command(record.kind, record.node)
         elif record.form == "decision" and record.kind in GATE_RECORDS:
             self.gates.apply(record.kind, record.detail, entry.at)
+        elif record.form == "decision" and record.kind in ("hook-started", "hook-ended"):
+            self.hooks.apply(record.kind, record.detail, record.node)
         elif record.form == "decision" and record.kind == "step":
             self.runs[record.node].go(record.detail["to"])
         elif record.form == "decision" and record.kind in ("canary", "no-canary"):
@@ -87,7 +93,40 @@ class JournalView:
         if command == "release" and self.runs[node].step == "failed":
             self.runs[node].keeps = False
         elif command != "release" and self.state != "aborted" and not self.ended:
+            if command == "resume":
+                self.hooks.forget_failed()
             self.state = {"pause": "paused", "resume": "running", "abort": "aborted"}[command]
+
+    def out_of_hooks(self, record: JournalRecord) -> str:
+        """Returns why the record must not come before hooks, or why a hook must not start; empty: it may."""
+        run = self.runs.get(record.node)
+        pool = run.pool if run is not None else ""
+        if record.form == "decision" and record.kind == "hook-started":
+            why = self.hooks.wrong_start(record.detail, record.node, pool, self.state)
+            return f"hook {record.detail['hook']} of {record.node} starts: {why}" if why else ""
+        if record.form == "decision" and record.kind == "finish" and self.state != "aborted":
+            missing = self.hooks.open("after_rollout")
+        elif record.form == "intent" and record.kind in ("evict", "reboot"):
+            missing = self.hooks.open("before_node", record.node, pool)
+        elif record.form == "intent" and record.kind == "uncordon" and run and run.step == "uncordon":
+            missing = self.hooks.open("after_node", record.node, pool)
+        elif (
+            record.form == "decision" and record.kind == "step" and run and run.step in ("pending", "staged")
+        ):
+            begins = record.detail["to"] in ("stage", "cordon")
+            missing = self._open_before(run) if begins else []
+        else:
+            return ""
+        return f"{record.kind} of {record.node} before {', '.join(missing)}" if missing else ""
+
+    def _open_before(self, run: RunView) -> list[str]:
+        """Returns the hooks of the rollout and of its stages that keep the run from beginning."""
+        stages, index = self.policy.stages or (), self.stage(run)
+        occupied = {self.stage(other) for other in self.runs.values()}
+        missing = self.hooks.open("before_rollout")
+        for before in (at for at in range(min(index, len(stages))) if at in occupied):
+            missing += self.hooks.open("after_stage", stages[before].name)
+        return missing + (self.hooks.open("before_stage", stages[index].name) if index < len(stages) else [])
 
     def stage(self, run: RunView) -> int:
         """Returns the index of the run's stage; that after the last one if no stage matches."""

@@ -17,6 +17,7 @@ from fleet.core.rollout.goal import Goal
 from fleet.lab.simulation.builders import NEW
 from fleet.lab.simulation.scenario.cluster import draw_cluster, with_volumes
 from fleet.lab.simulation.scenario.groups import draw_groups, with_group
+from fleet.lab.simulation.scenario.hooks import with_hooks
 from fleet.lab.simulation.scenario.policy import draw_policy
 from fleet.lab.simulation.scenario.release import draw_release, of_architectures
 from fleet.lab.simulation.scenario.stages import stage_index, with_stages
@@ -51,7 +52,7 @@ def draw_scenario(seed: int) -> Scenario:
     if release.digests:
         snapshots = tuple(of_architectures(seed, snapshot) for snapshot in snapshots)
     snapshots = tuple(with_volumes(with_group(seed, snapshot)) for snapshot in snapshots)
-    policy = replace(policy, quorums=draw_groups(seed, snapshots))
+    policy = with_hooks(seed, replace(policy, quorums=draw_groups(seed, snapshots)))
     behaviour = dataclasses.replace(_behaviour(rng), failures=_failures(seed, snapshots))
     return Scenario(snapshots, policy, behaviour, goals, rng.random() < 0.5, release)
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from alembic import context
 
-from fleet.store.db.message_table import MessageTable
 from fleet.store.db.schema import VERSION_TABLE
+from fleet.store.db.tables import Table
 
 context.configure(
     connection=context.config.attributes["connection"],
-    # The metadata of all tables: this module is the last that adds to it.
-    target_metadata=MessageTable.metadata,
+    target_metadata=Table.metadata,
     version_table=VERSION_TABLE,
     transactional_ddl=True,
     # SQLite cannot alter most of a table in place.

@@ -1,0 +1,1 @@
+"""Release feeds: reading them, and the list of all releases."""

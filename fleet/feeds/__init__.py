@@ -1,0 +1,1 @@
+"""Reads the release feeds of projects: Fedora CoreOS, Cincinnati, Flatcar, container registries."""

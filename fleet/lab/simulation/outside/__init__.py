@@ -1,0 +1,1 @@
+"""What the controllers of a history ask and start: servers of gates, and hooks."""

@@ -1,0 +1,1 @@
+"""The past of nodes and clusters, as rows with an interval of time."""

@@ -1,0 +1,78 @@
+"""Reads the history of nodes: all nodes at one moment, or all of the past of one node."""
+
+# ruff: noqa: S608 - the statements have table and column names of fleet's own alone
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from fleet.store.db.database import Row, Transaction
+from fleet.store.history import documents
+from fleet.store.history.parts import boot_of
+
+
+def as_of(transaction: Transaction, cluster: str | None, at: Any, columns: Sequence[str]) -> list[Row]:
+    """Reads cluster, name, `since` and the texts of `columns` of the rows that were valid at a bound time.
+
+    For each name, the last row that began by then is looked up: this takes the same time for every date.
+    """
+    only = "" if cluster is None else " AND known.cluster = ?"
+    rows = transaction.all(
+        f"SELECT known.cluster, known.name, row.since, {', '.join(f'row.{name}' for name in columns)} "
+        "FROM known_node AS known CROSS JOIN node_history AS row "
+        "WHERE row.node = known.id AND (row.valid_to IS NULL OR row.valid_to > ?) AND row.valid_from = ("
+        "SELECT last.valid_from FROM node_history AS last WHERE last.node = known.id AND last.valid_from <= ? "
+        f"ORDER BY last.valid_from DESC LIMIT 1){only}",
+        [at, at, *([] if cluster is None else [cluster])],
+    )
+    return list(_with_texts(transaction, rows, 3))
+
+
+def of_node(transaction: Transaction, cluster: str, name: str, columns: Sequence[str]) -> list[Row]:
+    """Reads `valid_from`, `valid_to`, `source` and the texts of `columns` of all rows of one name, oldest first."""
+    rows = transaction.all(
+        f"SELECT row.valid_from, row.valid_to, row.source, {', '.join(f'row.{each}' for each in columns)} "
+        "FROM known_node AS known CROSS JOIN node_history AS row "
+        "WHERE known.cluster = ? AND known.name = ? AND row.node = known.id ORDER BY row.valid_from",
+        [cluster, name],
+    )
+    return list(_with_texts(transaction, rows, 3))
+
+
+def _with_texts(transaction: Transaction, rows: Sequence[Row], first: int) -> Iterator[Row]:
+    """Yields the rows with texts in place of their ids, which are the values from `first` on."""
+    texts = documents.bodies(transaction, {ident for row in rows for ident in row[first:] if ident})
+    for row in rows:
+        yield (*row[:first], *(None if ident is None else texts[ident] for ident in row[first:]))
+
+
+def since(transaction: Transaction, cluster: str | None) -> dict[tuple[str, str], Any]:
+    """Returns since when each node runs its release: the one that its agent reports or, without an agent, the OS image
+    and kernel that its kubelet reports."""
+    only = "" if cluster is None else " WHERE cluster = ?"
+    rows = transaction.all(
+        f"SELECT cluster, name, coalesce(agent_since, kubelet_since) FROM known_node{only}",
+        [] if cluster is None else [cluster],
+    )
+    return {(row[0], row[1]): row[2] for row in rows}
+
+
+def boots(transaction: Transaction) -> Iterator[Row]:
+    """Yields cluster, name, boot id and the first time of each boot that a kubelet has reported."""
+    rows = transaction.all(
+        "SELECT known.cluster, known.name, min(row.valid_from), row.node_boot FROM node_history AS row "
+        "JOIN known_node AS known ON known.id = row.node WHERE row.node_boot IS NOT NULL "
+        "GROUP BY row.node, known.cluster, known.name, row.node_boot"
+    )
+    for cluster, name, first, text in _with_texts(transaction, rows, 3):
+        yield cluster, name, boot_of(text), first
+
+
+def ends(transaction: Transaction) -> list[Row]:
+    """Returns cluster, name and the end of the last row with a node, for nodes that are no longer there."""
+    return transaction.all(
+        "SELECT known.cluster, known.name, max(row.valid_to) FROM known_node AS known CROSS JOIN node_history AS row "
+        "WHERE known.kubelet_since IS NULL AND row.node = known.id AND row.node_profile IS NOT NULL "
+        "GROUP BY known.cluster, known.name"
+    )
