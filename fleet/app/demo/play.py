@@ -12,7 +12,7 @@ from typing import NamedTuple
 from fleet.app.audit.signing import keygen
 from fleet.app.demo.people import ADMIN, CONTROLLER, acting_as, make_tokens
 from fleet.app.demo.quarter import acts
-from fleet.app.demo.stage import Act, Stage
+from fleet.app.demo.stage import Act, DemoStage
 from fleet.app.rollouts.run import make_controller, open_clusters
 from fleet.app.schedule.registry import jobs_of
 from fleet.app.wiring.home import Home
@@ -98,7 +98,7 @@ async def _play(
 
     pace = Pace(clock.pause, paced_by(lambda seconds: clock.pause(SELDOM * seconds)).periodically)
     controller = make_controller(home, LOG.info, jobs=jobs_of(home), connect=connect, pace=pace)
-    story = Story(home, clock, Stage(home, (FIRST,), clusters), tell)
+    story = Story(home, clock, DemoStage(home, (FIRST,), clusters), tell)
     try:
         async with _shown(lambda: progress(Progress(clock.now(), begin, end))), asyncio.TaskGroup() as group:
             working = group.create_task(controller.run())
@@ -114,7 +114,9 @@ async def _play(
 class Story:
     """Tells what happens, and lets the acts happen."""
 
-    def __init__(self, home: Home, clock: JumpingClock, stage: Stage, tell: Callable[[Told], None]) -> None:
+    def __init__(
+        self, home: Home, clock: JumpingClock, stage: DemoStage, tell: Callable[[Told], None]
+    ) -> None:
         self._home = home
         self._clock = clock
         self._stage = stage

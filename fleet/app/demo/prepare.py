@@ -23,6 +23,8 @@ from fleet.store import ClusterRow
 
 REPORT = "report.html"
 PRINTED = "report.pdf"
+REPORTS = "reports"
+"""The folder with the reports that the controller writes."""
 PEOPLE = "people"
 """The folder with the tokens of the quarter's users."""
 ACCESS_KEY = "access-key.pem"
@@ -42,7 +44,7 @@ OURS = (
 """The files that a demo leaves in its folder, beside `simulated` and the tokens."""
 
 
-class Scenario(NamedTuple):
+class DemoScenario(NamedTuple):
     """A simulated fleet as it is when its demo begins."""
 
     policy: str
@@ -53,18 +55,20 @@ class Scenario(NamedTuple):
     seed: int
 
 
-def one_hour() -> Scenario:
+def one_hour() -> DemoScenario:
     """Returns the scenario of one rollout."""
-    return Scenario(demo.POLICY, {}, demo_fleet(), demo.BEGAN, demo.SEED)
+    return DemoScenario(demo.POLICY, {}, demo_fleet(), demo.BEGAN, demo.SEED)
 
 
-def a_quarter(scale: float = 1.0) -> Scenario:
+def a_quarter(scale: float = 1.0) -> DemoScenario:
     """Returns the scenario of a quarter. `scale`: the share of the workers that there are."""
     files = {quarter_policy.FEED: feed([FIRST]), quarter_policy.CALENDAR: quarter_policy.FREEZES}
-    return Scenario(quarter_policy.POLICY, files, quarter.quarter_fleet(scale), quarter.BEGIN, quarter.SEED)
+    return DemoScenario(
+        quarter_policy.POLICY, files, quarter.quarter_fleet(scale), quarter.BEGIN, quarter.SEED
+    )
 
 
-def prepare(folder: Path, speed: float = SPEED, scenario: Scenario | None = None) -> Home:
+def prepare(folder: Path, speed: float = SPEED, scenario: DemoScenario | None = None) -> Home:
     """Makes a home with a simulated fleet; without `scenario` that of one rollout. Raises UsageError for a folder that
     holds anything but an earlier demo, or an earlier demo whose policy was edited."""
     begins = scenario or one_hour()
@@ -103,7 +107,7 @@ def _refuse_other_content(folder: Path, home: Home) -> None:
 
 def _remove_earlier(home: Home) -> None:
     """Removes the earlier demo, and nothing else in the folder."""
-    for name in (home.simulated.name, PEOPLE):
+    for name in (home.simulated.name, PEOPLE, REPORTS):
         if (home.path / name).is_dir():
             shutil.rmtree(home.path / name)
     for name in OURS:

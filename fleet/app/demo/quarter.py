@@ -9,7 +9,7 @@ from functools import partial
 from msgspec import UnsetType
 
 from fleet.app.demo.people import APPROVER, OPERATOR, SECURITY
-from fleet.app.demo.stage import Act, Stage
+from fleet.app.demo.stage import Act, DemoStage
 from fleet.core.policy.policy import Policy
 from fleet.core.policy.times.freezes import Freezes
 from fleet.core.releases.release import Release
@@ -37,7 +37,7 @@ def _freezes(policy: Policy, begin: datetime, end: datetime) -> Iterator[Act]:
         yield Act(freeze.until, partial(_tell, f"{freeze.name} ends"))
 
 
-def _tell(text: str, stage: Stage) -> str:
+def _tell(text: str, stage: DemoStage) -> str:
     return text
 
 
@@ -46,7 +46,7 @@ def _publication(release: Release) -> Act:
     return Act(release.released, partial(_publish, release))
 
 
-def _publish(release: Release, stage: Stage) -> str:
+def _publish(release: Release, stage: DemoStage) -> str:
     return stage.publish(release)
 
 

@@ -30,13 +30,13 @@ class Act(NamedTuple):
     """What somebody does at a moment."""
 
     at: datetime
-    do: Callable[[Stage], str]
+    do: Callable[[DemoStage], str]
     """Returns what is to be told of it; empty: the journal tells it."""
     by: str = ""
     """The user who does it by commands. Empty: it happens to the fleet."""
 
 
-class Stage:
+class DemoStage:
     """The home of the quarter, as its users work on it."""
 
     def __init__(

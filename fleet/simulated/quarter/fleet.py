@@ -12,7 +12,8 @@ from fleet.simulated.quarter.releases import DEFECTIVE, FIRST
 from fleet.simulated.shape import PoolShape, Shape
 
 BEGIN = datetime(2026, 10, 1, tzinfo=UTC)
-END = datetime(2027, 1, 1, tzinfo=UTC)
+END = datetime(2027, 1, 1, 6, tzinfo=UTC)
+"""The morning after the quarter: by then its report has been written."""
 SEED = 26
 
 BROKEN = "n-0105"

@@ -26,7 +26,8 @@ access:
 
 schedule:
   policies: 3h
-  reports: [{{every: quarter, folder: reports}}]
+  calendars: 12h
+  reports: [{{every: quarter, folder: reports, within: "30"}}]
 
 freezes:
   - {{name: change freeze, calendar: {CALENDAR}, zone: Europe/Berlin}}

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 POOL = "workers"
-QUARTER = "2026Q4"
+QUARTER, DAYS = "2026Q4", "30"
 TOKEN = "FLEET_TOKEN_FILE=people/ada.token"  # noqa: S105 - the name of a file
 
 
@@ -64,7 +64,7 @@ def _quarter(context: typer.Context, folder: Path, speed: float) -> None:
     except KeyboardInterrupt:
         note(f"Ended early, at {home.now():%d %B %H:%M} UTC. The fleet stays as it is: cd {folder}")
         raise
-    report = ("report", "--fleet", "--quarter", QUARTER)
+    report = ("report", "--fleet", "--quarter", QUARTER, "--within", DAYS)
     run("rollout", "list")
     run(*report)
     run(*report, "-o", "html", "--file", str(folder / REPORT))
