@@ -27,7 +27,7 @@ from fleet.core.reporting.overview import overview
 from fleet.core.reporting.past.as_of import policy_at, rollouts_at, without_unknown_steps
 from fleet.core.reporting.past.differences import FleetDiff, differences
 from fleet.core.reporting.past.node_details import NodeDetails, details
-from fleet.core.reporting.past.node_life import Interval, LifeEvent, NodeHistory, NodeRun, life
+from fleet.core.reporting.past.node_life import Interval, LifeEvent, NodeLife, NodeRun, life
 from fleet.core.reporting.selection import Selection, select
 from fleet.core.reporting.status import FleetStatus
 from fleet.core.rollout.codec import from_record
@@ -106,7 +106,7 @@ def node_details(home: Home, name: str) -> NodeDetails:
     return details(status, row.node, row.machine, first, rollouts)
 
 
-def node_history(home: Home, name: str) -> NodeHistory:
+def node_history(home: Home, name: str) -> NodeLife:
     """Returns the whole life of a node, also of one that is gone. Raises UsageError where no node, or more than one, has
     or had that name."""
     ref = _ref(home, name)
@@ -118,7 +118,7 @@ def node_history(home: Home, name: str) -> NodeHistory:
     runs = [_run(home, rollout, ref) for rollout in Rollouts.load(store).all if ref in rollout.runs]
     events = life(intervals, runs, home.now())
     gaps = store.inventory.gaps(ref.cluster, [event.at for event in events if event.source != "journal"])
-    return NodeHistory(ref.cluster, ref.name, tuple(_placed(event, gaps.get(event.at)) for event in events))
+    return NodeLife(ref.cluster, ref.name, tuple(_placed(event, gaps.get(event.at)) for event in events))
 
 
 def _placed(event: LifeEvent, before: datetime | None) -> LifeEvent:

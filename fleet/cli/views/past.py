@@ -40,7 +40,7 @@ def differences(found: FleetDiff) -> Text:
     ]
     rows = list(_rows(found.differences))
     if rows:
-        lines.append(columns(("NODES", "POOL", "WHAT", "FROM", "TO", "WHICH"), rows, right=(0,)))
+        lines.append(columns(("NODES", "POOL", "WHAT"), rows, right=(0,)))
     else:
         lines.append(Text("Nothing differs."))
     lines += [Text(line, "yellow") for line in _doubts(found)]
@@ -59,10 +59,8 @@ def _rows(found: tuple[NodeDifference, ...]) -> Iterator[tuple[str, ...]]:
     ):
         more = f", {len(nodes) - NAMED:,} more" if len(nodes) > NAMED else ""
         which = f"{', '.join(nodes[:NAMED])}{more}"
-        if what in WORDS.values():
-            yield f"{len(nodes):,}", pool or "-", what, "", "", which
-        else:
-            yield f"{len(nodes):,}", pool or "-", what, _short(before), _short(after), which
+        values = "" if what in WORDS.values() else f" {_short(before)} -> {_short(after)}"
+        yield f"{len(nodes):,}", pool or "-", f"{what}{values} ({which})"
 
 
 def _short(value: str) -> str:

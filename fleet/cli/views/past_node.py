@@ -10,7 +10,7 @@ from rich.text import Text
 from fleet.cli.terminal.columns import columns
 from fleet.cli.terminal.time_format import ago
 from fleet.core.reporting.past.node_details import NodeDetails
-from fleet.core.reporting.past.node_life import LifeEvent, LifeEventKind, NodeHistory
+from fleet.core.reporting.past.node_life import LifeEvent, LifeEventKind, NodeLife
 
 BOOT = 13
 """Characters of a boot id that are shown, as in `fleet explain`."""
@@ -59,7 +59,7 @@ def _since(since: datetime | None, now: datetime) -> str:
     return f", for {ago(since, now)} (since {since:%Y-%m-%d %H:%M} UTC)" if since is not None else ""
 
 
-def life(history: NodeHistory) -> Text:
+def life(history: NodeLife) -> Text:
     """Returns a line for each event, oldest first."""
     head = Text(f"{history.node} in {history.cluster}", "bold")
     if not history.events:

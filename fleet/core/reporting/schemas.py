@@ -26,7 +26,7 @@ from fleet.core.releases.release_list import ReleaseList
 from fleet.core.reporting.approvals import ApprovalList
 from fleet.core.reporting.past.differences import FleetDiff
 from fleet.core.reporting.past.node_details import NodeDetails
-from fleet.core.reporting.past.node_life import NodeHistory
+from fleet.core.reporting.past.node_life import NodeLife
 from fleet.core.reporting.period.period_report import PeriodReport
 from fleet.core.reporting.report import Report
 from fleet.core.reporting.status import FleetStatus
@@ -38,7 +38,7 @@ PUBLISHED: Mapping[str, tuple[type[Struct], str]] = {
     "status": (FleetStatus, "fleet status -o json"),
     "diff": (FleetDiff, "fleet diff -o json"),
     "node": (NodeDetails, "fleet node show -o json"),
-    "node-history": (NodeHistory, "fleet node history -o json"),
+    "node-history": (NodeLife, "fleet node history -o json"),
     "journal-entry": (JournalEntry, "An entry of the journal"),
     "journal": (JournalExport, "fleet audit export"),
     "report": (Report, "fleet report ROLLOUT -o json"),

@@ -95,7 +95,9 @@ def _of_node(
     changed = tuple(
         ChangedField(name, old, new)
         for name in FIELDS
-        if (old := getattr(before, name)) != (new := getattr(after, name))
+        # The agent's version says what the OS image says, too.
+        if (name != "os" or not (before.version and after.version))
+        and (old := getattr(before, name)) != (new := getattr(after, name))
     )
     replaced = was is not None and now is not None and not same_machine(was, now)
     if replaced or changed:

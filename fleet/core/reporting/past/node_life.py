@@ -54,7 +54,7 @@ class LifeEvent(Struct, frozen=True):
     """When the cluster had been seen last before: it happened between then and `at`. Null: `at` is the moment."""
 
 
-class NodeHistory(Struct, frozen=True):
+class NodeLife(Struct, frozen=True):
     """The history of one node, from the inventory and the journal."""
 
     cluster: str
