@@ -13,6 +13,7 @@ from fleet.cli.commands import (
     clusters,
     controllers,
     plans,
+    policies,
     releases,
     rollouts,
     schedules,
@@ -126,6 +127,7 @@ for each in (approvals.approve, approvals.reject, approvals.approvals):
     plans.app.command()(each)
 app.add_typer(plans.app, name="plan", rich_help_panel=ROLLOUTS)
 app.add_typer(rollouts.app, name="rollout", rich_help_panel=ROLLOUTS)
+app.add_typer(policies.app, name="policy", rich_help_panel=ROLLOUTS)
 app.add_typer(reports.app, name="report", rich_help_panel=ROLLOUTS)
 app.add_typer(notifications.app, name="notify", rich_help_panel=ROLLOUTS)
 app.add_typer(access.app, name="access", rich_help_panel=ROLLOUTS)

@@ -28,6 +28,7 @@ from fleet.core.reporting.approvals import ApprovalList
 from fleet.core.reporting.period.period_report import PeriodReport
 from fleet.core.reporting.report import Report
 from fleet.core.reporting.status import FleetStatus
+from fleet.core.standing.outlook import StandingList, StandingPass
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -42,6 +43,8 @@ PUBLISHED: Mapping[str, tuple[type[Struct], str]] = {
     "orphans": (OrphanReport, "fleet orphans -o json"),
     "exposure": (ExposureReport, "fleet exposure CONDITION -o json"),
     "approvals": (ApprovalList, "fleet plan approvals -o json"),
+    "policies": (StandingList, "fleet policy status -o json"),
+    "policy-pass": (StandingPass, "fleet policy run -o json"),
     "releases": (ReleaseList, "fleet releases -o json"),
     "exceptions": (ExceptionList, "fleet exception list -o json"),
     "access": (OwnAccess, "fleet access show -o json"),
