@@ -61,6 +61,8 @@ class SimulatedRollout:
         self.hooks: dict[str, list[tuple[float, HookResult]]] = {}
         """How long each next run of a hook takes, in seconds, and how it ends, by the hook's name. A hook that is not
         here, or has no more, passes after a second."""
+        self.outputs: dict[str, str] = {}
+        """What the runs of a hook write, by its name."""
         self.called: list[tuple[float, HookCall]] = []
         """When each hook was started."""
         self.stopped: list[HookCall] = []
@@ -166,7 +168,8 @@ class SimulatedRollout:
     def _end_hooks(self) -> None:
         for end, call, result in self._running:
             if end <= self.at:
-                self.engine.hooks.answered(HookAnswer(call.key, result, str(result)))
+                output = self.outputs.get(call.hook.name, "")
+                self.engine.hooks.answered(HookAnswer(call.key, result, str(result), output))
         self._running = [item for item in self._running if item[0] > self.at]
 
     def really(self, action: AnyAction, at: float) -> Outcome:

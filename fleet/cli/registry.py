@@ -13,8 +13,10 @@ from fleet.cli.commands import (
     clusters,
     controllers,
     plans,
+    policies,
     releases,
     rollouts,
+    schedules,
     windows,
 )
 from fleet.cli.commands.alerting import notifications
@@ -121,10 +123,12 @@ app.command(rich_help_panel=FLEET)(inventory.explain)
 app.command(rich_help_panel=FLEET)(inventory.lint)
 app.add_typer(releases.app, name="releases", rich_help_panel=FLEET)
 app.add_typer(windows.app, name="window", rich_help_panel=FLEET)
+app.add_typer(schedules.app, name="schedule", rich_help_panel=FLEET)
 for each in (approvals.approve, approvals.reject, approvals.approvals):
     plans.app.command()(each)
 app.add_typer(plans.app, name="plan", rich_help_panel=ROLLOUTS)
 app.add_typer(rollouts.app, name="rollout", rich_help_panel=ROLLOUTS)
+app.add_typer(policies.app, name="policy", rich_help_panel=ROLLOUTS)
 app.add_typer(reports.app, name="report", rich_help_panel=ROLLOUTS)
 app.add_typer(notifications.app, name="notify", rich_help_panel=ROLLOUTS)
 app.add_typer(access.app, name="access", rich_help_panel=ROLLOUTS)

@@ -8,6 +8,7 @@ from pathlib import Path
 from msgspec import UNSET, UnsetType
 from msgspec.structs import fields, replace
 
+from fleet.config.alerting.silence import needs_cluster, silences
 from fleet.config.document import forms
 from fleet.config.document.reader import Reader
 from fleet.config.document.rule import read_rule
@@ -18,6 +19,7 @@ from fleet.config.pool_rules.playbook import mistake_in
 from fleet.config.pool_rules.upgrade import SoakNames, check, upgrade
 from fleet.config.selector import hidden, selector
 from fleet.config.times.window import windows
+from fleet.core.policy.gate import WorkloadsGate
 from fleet.core.policy.hooks.hook import PlaybookHook
 from fleet.core.policy.policy import PLAYBOOKS, ApprovalRule, DrainRule, Limits, Pool
 from fleet.core.releases.release import Stream
@@ -74,6 +76,16 @@ def _pool(reader: Reader, base: Pool, known: KnownStreams, names: SoakNames) -> 
         reader.caution(
             f"none of them is used: its nodes are reached by {rules.reach}, not by playbook", "playbooks"
         )
+    compares = [gate.name for gate in rules.gates or () if isinstance(gate, WorkloadsGate)]
+    if compares and not rules.canaries:
+        reader.caution(f"gate {compares[0]} compares nothing: the pool has no canaries", "gates")
+    clusters = reader.values("clusters", forms.NAME)
+    for rule in rules.silences or ():
+        if len(clusters) != 1 and needs_cluster(rule):
+            reader.caution(
+                f"silence {rule.name} silences nodes of the same name in all clusters: neither its alertmanager nor its "
+                "matchers have {cluster}"
+            )
     hooks_of_nodes = rules.hooks.before + rules.hooks.after if rules.hooks else ()
     if rules.reach == "agent" and any(isinstance(hook, PlaybookHook) for hook in hooks_of_nodes):
         message = "expected no hook with a playbook, since no node is reached by ssh or playbook, found one"
@@ -82,7 +94,7 @@ def _pool(reader: Reader, base: Pool, known: KnownStreams, names: SoakNames) -> 
         rules,
         name=name,
         selector=selector(reader.block("selector")),
-        clusters=reader.values("clusters", forms.NAME),
+        clusters=clusters,
         version=reader.value("version", known.version(rules.stream), ""),
     )
 
@@ -98,6 +110,7 @@ def _rules(reader: Reader, base: Pool, known: KnownStreams, names: SoakNames) ->
         stage=read_rule(reader.block("stage"), base.stage),
         reboot=read_rule(reader.block("reboot"), base.reboot),
         gates=gates(reader, base.gates or ()) or UNSET,
+        silences=silences(reader, base.silences or ()) or UNSET,
         windows=given.weekly if reader.has("windows") else base.windows,
         recurring=(given.recurring or UNSET) if reader.has("windows") else base.recurring,
         unread=(given.unread or UNSET) if reader.has("windows") else base.unread,

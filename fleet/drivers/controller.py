@@ -22,11 +22,13 @@ from fleet.core.records.errors import (
     TamperedError,
 )
 from fleet.core.records.retention import Retention
-from fleet.core.rollout.hooks.hook_state import HookResult
-from fleet.core.state.hook_calls import HookAnswer, HookCall
-from fleet.drivers.alerting.notifier import ROUND, MessageStore, Notifier, Send
-from fleet.drivers.background import Measure, RunHook
+from fleet.drivers.alerting.notifier import LOOK_SECONDS as NOTIFY
+from fleet.drivers.alerting.notifier import MessageStore, Notifier, Send
+from fleet.drivers.alerting.silencer import LOOK_SECONDS as SILENCE
+from fleet.drivers.alerting.silencer import Silencer
+from fleet.drivers.background import Measure
 from fleet.drivers.executor import Executor
+from fleet.drivers.hooks import AllHooks
 from fleet.drivers.identity import abandoned, own_identity
 from fleet.drivers.journal.checkpoints import keep
 from fleet.drivers.journal.log import LOG
@@ -49,7 +51,6 @@ from fleet.drivers.timers.jobs import JobSchedule, JobsOf, no_jobs
 from fleet.drivers.timers.pace import WALL, Pace
 from fleet.drivers.timers.periodic import PeriodicTask
 from fleet.gates.measurement import answer
-from fleet.hooks.local import run_hook
 from fleet.receivers.receiver import send
 from fleet.system.clock import Clock
 
@@ -207,9 +208,12 @@ class Controller:
             abandoned,
             recorder.watch,
             self._measure,
-            _hook_runner(pipelines),
+            AllHooks(pipelines),
             self._pace.pause,
         )
+        silencer = Silencer(self._database.journal, lambda: executor.rollouts, self._wall)
+        for pipeline in pipelines.values():
+            pipeline.ask_first(silencer)
         notifier = Notifier(
             self._database.journal, self._database.messages, self._receivers, self._send, self._clock, epoch
         )
@@ -239,7 +243,8 @@ class Controller:
                 PeriodicTask("requests", FLUSH, tally.flush),
                 PeriodicTask("folds", FOLD, fold),
                 PeriodicTask("history", FORGET, forget),
-                PeriodicTask("messages", ROUND, notifier.look),
+                PeriodicTask("messages", NOTIFY, notifier.look),
+                PeriodicTask("silences", SILENCE, silencer.look),
                 PeriodicTask("jobs", LOOK, schedule.look),
             ]
             if self._notary is not None:
@@ -247,6 +252,7 @@ class Controller:
             async with self._pace.periodically(regular) as failure:
                 work = asyncio.create_task(executor.run(until_idle))
                 await _first(work, failure)
+            await silencer.finish()
             await notifier.finish()
             recorder.flush()
             tally.flush()
@@ -257,23 +263,12 @@ class Controller:
                 self._notary.sign()
             return executor
         finally:
+            await silencer.close()
             await notifier.close()
             await schedule.close()
             for cluster in clusters:
                 with suppress(FleetError):
                     await cluster.close()
-
-
-def _hook_runner(pipelines: Mapping[str, ClusterPipeline]) -> RunHook:
-    """Returns what runs a hook: on this machine, or else in its cluster."""
-
-    async def run(call: HookCall) -> HookAnswer:
-        pipeline = pipelines.get(call.cluster)
-        answer = await run_hook(call) or (await pipeline.run_hook(call) if pipeline is not None else None)
-        why = f"cluster {call.cluster} runs no hooks of this kind"
-        return answer or HookAnswer(call.key, HookResult.FAILED, why)
-
-    return run
 
 
 async def _first(work: asyncio.Task[None], failure: asyncio.Future[None]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -28,7 +28,7 @@ from fleet.core.rollout.event import ClusterEvent, ClusterLost, ClusterSynced, J
 from fleet.core.rollout.record import ActionEnded, PodsTimed, UnknownRecord
 from fleet.core.rollout.replay import unfinished
 from fleet.core.rollout.rollout import Rollout
-from fleet.drivers.background import BackgroundWork, Measure, RunHook
+from fleet.drivers.background import BackgroundWork, HookDriver, Measure
 from fleet.drivers.foresight import Foresight
 from fleet.drivers.journal import log
 from fleet.drivers.journal.approvals import ledger_of
@@ -42,6 +42,7 @@ from fleet.system.clock import Clock
 
 TICK = 1.0
 """Seconds between two readings of the journal for commands of other processes."""
+STOPPED = "the controller stopped before it knew"
 BATCH = 5000
 """Most events taken in one turn: a large first list must not keep outcomes waiting."""
 
@@ -62,7 +63,7 @@ class Executor:
         abandoned: Callable[[str], bool],
         watcher: Callable[[str, ClusterEvent], None],
         measure: Measure,
-        run_hook: RunHook,
+        hooks: HookDriver,
         pause: Pause = asyncio.sleep,
     ) -> None:
         """`watcher` is called with every event, for the inventory. `measure` measures a gate once, `pause` waits before
@@ -79,7 +80,7 @@ class Executor:
         self._inbox: deque[ClusterEvent | asyncio.Future[None]] = deque()
         """Events, and who waits until those before have been observed."""
         self._news = asyncio.Event()
-        self._background = BackgroundWork(measure, run_hook, self._spawn, self._news.set, self._why_not_led)
+        self._background = BackgroundWork(measure, hooks, self._spawn, self._news.set, self._why_not_led)
         self._leases = {
             name: ClusterLease(pipeline.cluster, identity, abandoned, journal, pipeline.leader_work)
             for name, pipeline in pipelines.items()
@@ -94,16 +95,14 @@ class Executor:
         self._foresight = Foresight(self._engine)
 
     def _rebuild(self, sites: Mapping[str, str]) -> Engine:
-        """Returns the engine as the journal has it. Intents without an outcome are closed as unknown: the
-        clusters will show what came of them."""
+        """Returns the engine as the journal has it, with open intents closed: the clusters show what came of them."""
         now = standing(self._journal, self._checkpoints)
         self._seq = now.seq
         rollouts = [rollout for rollout in now.rollouts.values() if unfinished(rollout)]
         for rollout in rollouts:
             log.taken_up(rollout)
-        message = "the controller stopped before it knew"
         pending = [action for rollout in rollouts for action in rollout.intents.values()]
-        self._append([ActionEnded.of(action, Result.UNKNOWN, message) for action in pending])
+        self._append([ActionEnded.of(action, Result.UNKNOWN, STOPPED) for action in pending])
         salt = sha256(f"{self._identity} {self._epoch}".encode()).hexdigest()[:6]
         return Engine(
             sites,
@@ -113,16 +112,19 @@ class Executor:
         )
 
     @property
+    def rollouts(self) -> Collection[Rollout]:
+        """Returns the rollouts that this controller works on."""
+        return self._engine.rollouts.values()
+
+    @property
     def has_read_all(self) -> bool:
         """Returns whether no command has come into the journal since the last look at it."""
         return not any(entry.record.form == "command" for entry in self._journal.entries(after=self._seq))
 
     async def run(self, until_idle: bool = False) -> None:
-        """Works until cancelled; with `until_idle` until there is no rollout to work on.
-
-        Raises StaleEpochError when another controller has taken over and StoreError when the journal cannot be
-        written. Nothing has been begun then that is not in the journal.
-        """
+        """Works until cancelled; with `until_idle` until there is no rollout to work on. Raises StaleEpochError when
+        another controller has taken over and StoreError when the journal cannot be written: nothing has begun then that
+        is not in the journal."""
         watches = [asyncio.create_task(self._feed(name)) for name in self._pipelines]
         kept = [lease.keep(partial(self._report_reach, name)) for name, lease in self._leases.items()]
         keepers = [asyncio.create_task(each) for each in kept]
@@ -261,8 +263,7 @@ class Executor:
         return task
 
     def _performed(self, task: asyncio.Task[None]) -> None:
-        """Ends the loop where an action raised: outcomes come through the inbox, and an error that no adapter
-        mapped is a bug."""
+        """Ends the loop where an action raised: an error that no adapter has mapped is a bug."""
         self._performing.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._broken = error

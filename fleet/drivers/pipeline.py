@@ -57,6 +57,10 @@ class HookRunner(Protocol):
         """Returns how the hook ended; None: it is for the next runner."""
         ...
 
+    async def discard(self, call: HookCall) -> None:
+        """Removes what a hook has left that was stopped. Raises FleetError."""
+        ...
+
 
 class LeaderWork(Protocol):
     """Work that goes on for as long as this controller leads in the cluster."""
@@ -82,6 +86,10 @@ class ClusterPipeline:
         self._filters = tuple(filters)
         self._handlers = tuple(handlers)
         self._hook_runners = tuple(hook_runners)
+
+    def ask_first(self, handler: ActionHandler) -> None:
+        """Adds a handler that comes before all others."""
+        self._handlers = (handler, *self._handlers)
 
     async def feed(
         self,
@@ -123,3 +131,8 @@ class ClusterPipeline:
             if answer is not None:
                 return answer
         return None
+
+    async def discard_hook(self, call: HookCall) -> None:
+        """Removes what a hook has left that was stopped. Raises FleetError."""
+        for runner in self._hook_runners:
+            await runner.discard(call)

@@ -9,7 +9,8 @@ from msgspec import Struct
 
 from fleet.core.policy.gate import AlertsGate, GateVerdict
 from fleet.core.text.counts import counted
-from fleet.gates.answer import Measurement, NoAnswerError, decoded, get
+from fleet.gates.answer import Measurement
+from fleet.system.web import NoAnswerError, ask, decoded
 
 NAMED = 3
 """So many alerts are named."""
@@ -25,7 +26,7 @@ async def measure(gate: AlertsGate) -> Measurement:
     """Returns good if no alert fires that matches."""
     filters = [("filter", matcher) for matcher in gate.matchers]
     try:
-        answer = await get(f"{gate.url.rstrip('/')}/api/v2/alerts", [*ACTIVE, *filters])
+        answer = await ask("GET", f"{gate.url.rstrip('/')}/api/v2/alerts", [*ACTIVE, *filters])
         if answer.status != 200:
             raise NoAnswerError(f"status {answer.status}: {answer.body[:200].decode(errors='replace')}")
         alerts: list[Alert] = decoded(answer.body, list[Alert])

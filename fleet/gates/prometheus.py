@@ -5,16 +5,15 @@ Source: https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queri
 
 from __future__ import annotations
 
-import asyncio
 import math
-from pathlib import Path
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from fleet.core.policy.gate import GateVerdict, PrometheusGate
-from fleet.gates.answer import Measurement, NoAnswerError, decoded, get
+from fleet.gates.answer import Measurement
+from fleet.system.web import Credentials, NoAnswerError, ask, decoded
 
 
 class Data(Struct):
@@ -37,8 +36,8 @@ class Sample(Struct):
 async def measure(gate: PrometheusGate) -> Measurement:
     """Returns good if every value of the result is inside the bounds, and unknown if there is none: no data is no pass."""
     try:
-        headers = await asyncio.to_thread(_headers, gate.token_file)
-        answer = await get(f"{gate.url.rstrip('/')}/api/v1/query", [("query", gate.query)], headers)
+        url = f"{gate.url.rstrip('/')}/api/v1/query"
+        answer = await ask("GET", url, [("query", gate.query)], Credentials(gate.token_file))
         found = decoded(answer.body, QueryAnswer)
         if found.status != "success" or found.data is None:
             raise NoAnswerError(found.error or f"status {answer.status}")
@@ -96,15 +95,3 @@ def _labels(metric: dict[str, str]) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.6g}"
-
-
-def _headers(token_file: str) -> dict[str, str]:
-    """Returns the header with the token of the file; none without a file. Raises NoAnswerError."""
-    if not token_file:
-        return {}
-    try:
-        token = Path(token_file).expanduser().read_text(encoding="utf-8").strip()
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a text in UTF-8"
-        raise NoAnswerError(f"token_file {token_file}: {reason}") from error
-    return {"Authorization": f"Bearer {token}"}

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from fleet.core.policy.gate import GateVerdict, HttpGate
-from fleet.gates.answer import Measurement, NoAnswerError, get
+from fleet.gates.answer import Measurement
+from fleet.system.web import NoAnswerError, ask
 
 
 async def measure(gate: HttpGate) -> Measurement:
     """Returns good if the server answers with the status, and the answer contains the text. A server that cannot be
     reached gives no answer."""
     try:
-        answer = await get(gate.url)
+        answer = await ask("GET", gate.url)
     except NoAnswerError as error:
         return Measurement(GateVerdict.UNKNOWN, str(error))
     if answer.status != gate.status:

@@ -22,6 +22,7 @@ from fleet.core.rollout.action import (
     Reboot,
     Result,
     SaveSnapshot,
+    Silence,
     Stage,
     Uncordon,
     Unmark,
@@ -64,6 +65,7 @@ class ModelActions:
             MoveLeader: self._quorums.move_leader,
             SaveSnapshot: self._quorums.save_snapshot,
             Defragment: self._quorums.defragment,
+            Silence: lambda action: "",
         }
 
     def perform(self, action: AnyAction) -> str:

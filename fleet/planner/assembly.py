@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from fleet.core.capacity.rescheduled_pods import needs_place_elsewhere
@@ -28,6 +28,7 @@ from fleet.core.rollout.goal import Goal
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
+from fleet.planner.limit_waits import opens_by_itself
 from fleet.planner.recorder import PlanRecorder, most_out
 from fleet.planner.request import PlanRequest
 from fleet.planner.uncertainty import uncertainty
@@ -71,7 +72,7 @@ def assemble(request: PlanRequest, ended: Ended) -> Plan:
         pods=_pods(done, request.snapshots),
         peak_unavailable=ended.table.peak,
         runs=tuple(runs),
-        held=tuple(_holds(ended, start)),
+        held=tuple(_holds(ended, start, views, {each.cluster: each.site for each in request.snapshots})),
         pools=tuple(request.pools),
         clusters=tuple(dict.fromkeys(goal.node.cluster for goal in goals)),
         p95_seconds=p95,
@@ -179,7 +180,9 @@ def staged_of(snapshots: Sequence[Snapshot], release: Release) -> frozenset[Node
     )
 
 
-def _holds(ended: Ended, start: datetime) -> Iterator[PlannedHold]:
+def _holds(
+    ended: Ended, start: datetime, views: Mapping[str, ClusterView], sites: Mapping[str, str]
+) -> Iterator[PlannedHold]:
     """Yields the nodes that the plan does not upgrade, each with its reason."""
     rollout = ended.rollout
     for run in rollout.runs.values():
@@ -209,4 +212,5 @@ def _holds(ended: Ended, start: datetime) -> Iterator[PlannedHold]:
             held=held,
             goal=run.goal,
             others=others,
+            opens=True if held is not None and opens_by_itself(held, rollout, views, sites) else UNSET,
         )

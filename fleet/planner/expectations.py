@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.planning.estimates import DurationEstimates, EstimateKey
+from fleet.core.policy.hooks.hook import HookMoment
 from fleet.core.policy.policy import Policy
 from fleet.core.rollout.goal import Goal
 from fleet.model.behaviour import ClusterBehaviour, SpreadLength
@@ -48,4 +49,14 @@ def expected_seconds(
     used = {groups[goal.node.cluster][goal.node.name] for goal in goals}
     reboot = max((times.estimate("reboot", *group).p95 for group in used), default=0.0)
     pods = times.estimate("pod_stop").p95 + times.estimate("pod_start").p95
-    return int(reboot + pods + max(soaks, default=0))
+    hooks = max((_hook_seconds(policy, name, times) for name in {goal.pool for goal in goals}), default=0.0)
+    return int(reboot + pods + hooks + max(soaks, default=0))
+
+
+def _hook_seconds(policy: Policy, name: str, times: DurationEstimates) -> float:
+    """Returns how long the hooks of a node of the pool are expected to take."""
+    pool = policy.pool(name)
+    if pool is None or not pool.hooks:
+        return 0.0
+    moments = (HookMoment.BEFORE_NODE, HookMoment.AFTER_NODE)
+    return sum(times.hook_seconds(moment, hook) for moment in moments for hook in pool.hooks.at(moment))

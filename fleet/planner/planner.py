@@ -20,6 +20,7 @@ from fleet.core.policy.evictable import stuck
 from fleet.core.rollout.event import ClusterLost, ClusterSynced, Upserted
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.rollout import Rollout
+from fleet.core.state.hook_calls import Expected
 from fleet.model.model import Model
 from fleet.planner.assembly import Ended, assemble
 from fleet.planner.expectations import expected, expected_seconds
@@ -62,7 +63,7 @@ def _simulated(request: PlanRequest, report: Progress) -> Ended:
     goals = _in_order(request, observed, goals)
     sites = {snapshot.cluster: snapshot.site for snapshot in request.snapshots}
     rollout = _rollout(request, goals, run_seconds)
-    engine = Engine(sites, [*request.kept, rollout], observed.views, foretells=True)
+    engine = Engine(sites, [*request.kept, rollout], observed.views, foretells=True, expected=_hooks(request))
     table = PlanRecorder(request.answering())
     models = {
         cluster_snapshot.cluster: Model.from_snapshot(
@@ -75,6 +76,10 @@ def _simulated(request: PlanRequest, report: Progress) -> Ended:
     }
     simulate(engine, models, table, start, report)
     return Ended(engine, rollout, table, held)
+
+
+def _hooks(request: PlanRequest) -> Expected:
+    return lambda place, hook: request.times.hook_seconds(place.moment, hook)
 
 
 def _observed(request: PlanRequest, goals: tuple[Goal, ...], run_seconds: int) -> Engine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import threading
@@ -12,6 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
+
+from tests.installed import installed
 
 SECONDS = 60.0
 """No server needs so long to be ready."""
@@ -83,3 +87,56 @@ class Metrics:
             self._server.shutdown()
             thread.join()
             self._server.server_close()
+
+
+CONFIG = "route: {receiver: none, group_wait: 1s}\nreceivers: [{name: none}]\n"
+
+
+@contextmanager
+def alertmanager(folder: Path, port: int = 0) -> Iterator[str]:
+    """Runs Debian's Alertmanager with its data in the folder. Yields its URL."""
+    program = installed("prometheus-alertmanager", "prometheus-alertmanager")
+    (folder / "alertmanager.yml").write_text(CONFIG)
+    port = port or free_port()
+    command = [
+        program,
+        f"--config.file={folder}/alertmanager.yml",
+        f"--storage.path={folder}/data",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--cluster.listen-address=",
+    ]
+    with running(command, f"http://127.0.0.1:{port}", folder / "log") as url:
+        yield url
+
+
+class Alerts:
+    """Alertmanager's API as other programs use it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def call(self, path: str, body: Any = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            f"{self.url}/api/v2/{path}", data, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            text = answer.read()
+            return json.loads(text) if text else None
+
+    def fire(self, name: str, **labels: str) -> None:
+        self.call("alerts", [{"labels": {"alertname": name, **labels}}])
+
+    def firing(self) -> list[dict[str, str]]:
+        """Returns the labels of the alerts that fire and are not silenced."""
+        found = self.call("alerts?silenced=false&inhibited=false")
+        return [alert["labels"] for alert in found]
+
+    def silences(self) -> list[dict[str, Any]]:
+        """Returns the silences that have not ended."""
+        return [each for each in self.call("silences") if each["status"]["state"] != "expired"]
+
+    def delete(self, silence: str) -> None:
+        request = urllib.request.Request(f"{self.url}/api/v2/silence/{silence}", method="DELETE")
+        with urllib.request.urlopen(request, timeout=10):
+            return

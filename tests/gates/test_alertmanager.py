@@ -3,55 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from fleet.core.policy.gate import AlertsGate, GateVerdict
 from fleet.gates.answer import Measurement
 from fleet.gates.measurement import measure
-from tests.gates.servers import free_port, running, until
-from tests.installed import installed
-
-CONFIG = "route: {receiver: none, group_wait: 1s}\nreceivers: [{name: none}]\n"
+from tests.gates.servers import Alerts, alertmanager, free_port, until
 
 
 @pytest.fixture
 def url(tmp_path: Path) -> Iterator[str]:
-    program = installed("prometheus-alertmanager", "prometheus-alertmanager")
-    (tmp_path / "alertmanager.yml").write_text(CONFIG)
-    port = free_port()
-    command = [
-        program,
-        f"--config.file={tmp_path}/alertmanager.yml",
-        f"--storage.path={tmp_path}/data",
-        f"--web.listen-address=127.0.0.1:{port}",
-        "--cluster.listen-address=",
-    ]
-    with running(command, f"http://127.0.0.1:{port}", tmp_path / "log") as server:
+    with alertmanager(tmp_path) as server:
         yield server
 
 
 def measured(url: str, *matchers: str) -> Measurement:
     return asyncio.run(measure(AlertsGate(name="g", url=url, matchers=matchers)))
-
-
-def post(url: str, path: str, body: Any) -> Any:
-    request = urllib.request.Request(
-        f"{url}/api/v2/{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        text = answer.read()
-        return json.loads(text) if text else None
-
-
-def fire(url: str, name: str, **labels: str) -> None:
-    post(url, "alerts", [{"labels": {"alertname": name, **labels}}])
 
 
 def until_measured(url: str, verdict: GateVerdict) -> Measurement:
@@ -62,7 +33,7 @@ def until_measured(url: str, verdict: GateVerdict) -> Measurement:
 
 def test_a_firing_alert_is_bad_and_those_that_do_not_match_do_not_count(url: str) -> None:
     assert measured(url).verdict is GateVerdict.GOOD
-    fire(url, "DiskFull", severity="warning")
+    Alerts(url).fire("DiskFull", severity="warning")
     found = until_measured(url, GateVerdict.BAD)
     assert "DiskFull" in found.message
     assert measured(url, 'severity="critical"').verdict is GateVerdict.GOOD
@@ -70,7 +41,7 @@ def test_a_firing_alert_is_bad_and_those_that_do_not_match_do_not_count(url: str
 
 
 def test_a_silenced_alert_does_not_count(url: str) -> None:
-    fire(url, "DiskFull")
+    Alerts(url).fire("DiskFull")
     until_measured(url, GateVerdict.BAD)
     now = datetime.now(UTC)  # noqa: TID251 - Alertmanager's own clock
     silence = {
@@ -80,7 +51,7 @@ def test_a_silenced_alert_does_not_count(url: str) -> None:
         "createdBy": "test",
         "comment": "known",
     }
-    post(url, "silences", silence)
+    Alerts(url).call("silences", silence)
     until_measured(url, GateVerdict.GOOD)
 
 

@@ -13,9 +13,9 @@ import pytest
 from fleet.core.engine.gate_questions import GateQuestion
 from fleet.core.policy.gate import CommandGate, GateVerdict, HttpGate, PrometheusGate
 from fleet.core.rollout.stages.gate_state import POOL, GatePoint
-from fleet.gates import answer as requests
 from fleet.gates import program
 from fleet.gates.measurement import MOST, answer, measure
+from fleet.system import web as requests
 from tests.gates.servers import Metrics, free_port
 
 

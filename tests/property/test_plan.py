@@ -6,6 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.cluster.view import ClusterView
@@ -13,7 +14,9 @@ from fleet.core.objects.node import NodeRef, Resources
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.lower_bound import bound
 from fleet.core.planning.plan import Plan
+from fleet.core.policy.gate import AnyGate, CommandGate, OperatorGate, SoakGate
 from fleet.core.policy.policy import Amount, Limits, Policy, Pool, StageRule
+from fleet.core.policy.rollout_stage import RolloutStage
 from fleet.core.policy.times.freeze import Freeze
 from fleet.core.policy.times.window import Window
 from fleet.core.releases.release import Release, Stream
@@ -97,6 +100,47 @@ def test_no_plan_is_faster_than_its_lower_bound(
     plan = make_plan(PlanRequest("p", [fleet], policy, ["workers"], NEW, START, lengths))
     least = bound(_goals(plan), {"east": _view(fleet)}, policy, lengths, frozenset(), START)
     # Moments are whole microseconds.
+    assert plan.makespan_seconds >= least.seconds - 1e-3, (least, plan.makespan_seconds)
+
+
+gates = st.lists(
+    st.builds(SoakGate, name=st.just("soak"), for_seconds=st.integers(1, 9000))
+    | st.builds(
+        CommandGate, name=st.just("command"), command=st.just(("check",)), for_seconds=st.integers(0, 9000)
+    )
+    | st.builds(OperatorGate, name=st.just("go")),
+    max_size=2,
+    unique_by=lambda gate: gate.name,
+).map(tuple)
+stages = st.lists(
+    st.builds(
+        RolloutStage,
+        st.just("stage"),
+        clusters=st.sampled_from(((), ("east",), ("west",), ("nowhere",))),
+        sites_at_once=st.none() | st.integers(1, 2),
+        gates=gates,
+    ),
+    max_size=3,
+).map(lambda found: tuple(replace(stage, name=f"stage {number}") for number, stage in enumerate(found)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(fleets, fleets, pools, times, stages, gates)
+def test_no_plan_with_stages_and_gates_is_faster_than_its_lower_bound(
+    east: Snapshot,
+    other: Snapshot,
+    pool: Pool,
+    lengths: DurationEstimates,
+    stages: tuple[RolloutStage, ...],
+    gates: tuple[AnyGate, ...],
+) -> None:
+    west = replace(other, cluster="west", site="nyc")
+    policy = Policy(
+        pools=(replace(pool, gates=gates),), streams=(Stream("stable", (OLD, NEW)),), stages=stages
+    )
+    plan = make_plan(PlanRequest("p", [east, west], policy, ["workers"], NEW, START, lengths))
+    views = {"east": _view(east), "west": _view(west)}
+    least = bound(_goals(plan), views, policy, lengths, frozenset(), START)
     assert plan.makespan_seconds >= least.seconds - 1e-3, (least, plan.makespan_seconds)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from fleet.app.planning.plan import GREEDY, PlanExtras, PlanProgress, Urgency, find_release, planned, the_pool
+from fleet.app.planning.plan import GREEDY, PlanExtras, find_release, planned_path, the_pool
 from fleet.app.wiring.files import write_whole
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.quorums import by_pods
@@ -47,14 +47,8 @@ def plan_of_dump(
     times = _times(home)
     now, whole = home.now(), [with_machines(snapshot, policy)]
 
-    def replan(
-        snapshots: Sequence[Snapshot], policy: Policy, urgency: Urgency, progress: PlanProgress
-    ) -> Plan:
-        return make_plan(
-            PlanRequest("", snapshots, policy, pools, release, now, times, urgency=urgency), progress
-        )
-
-    return planned(whole, policy, {}, times, replan, beyond)
+    request = PlanRequest("", whole, policy, pools, release, now, times)
+    return planned_path(request, make_plan, beyond)
 
 
 def _times(home: Home) -> DurationEstimates:

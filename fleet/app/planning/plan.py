@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -22,8 +23,12 @@ from fleet.core.policy.access import Role
 from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import UnwritableError, UsageError
 from fleet.core.releases.release import Release
+from fleet.core.rollout.goal import StandingStart
 from fleet.core.rollout.replay import unfinished
 from fleet.store.plans import named
+
+if TYPE_CHECKING:
+    from fleet.planner.request import PlanRequest
 
 PlanProgress = Callable[[int, int], None]
 """A callback that receives how many runs of a plan have ended, and how many there are."""
@@ -34,6 +39,13 @@ class RollbackScope(Struct, frozen=True):
     """The rollout that a rollback reverses, and the nodes that are brought back."""
 
     rollout: str
+    nodes: frozenset[NodeRef]
+
+
+class StandingScope(Struct, frozen=True):
+    """The standing policy that a plan is for, and the nodes that it upgrades."""
+
+    standing: StandingStart
     nodes: frozenset[NodeRef]
 
 
@@ -57,12 +69,13 @@ def make(
     version: str,
     snapshots: Sequence[Snapshot],
     lost: Mapping[str, str],
-    undoing: RollbackScope | None = None,
+    scope: RollbackScope | StandingScope | None = None,
     beyond: PlanExtras = GREEDY,
     keep: bool = False,
 ) -> Plan:
-    """Makes a plan and stores it in place of the user's previous plan; nothing is written to any cluster.
-    With `undoing` the plan has only those nodes. With `keep` the plan stays, even when the user makes other plans.
+    """Makes a plan and stores it in place of the user's previous plan; nothing is written to any cluster. With `scope` the
+    plan has only those nodes, and one for a standing policy is stored in that policy's name. With `keep` the plan stays,
+    even when the user makes other plans.
 
     `snapshots` are fresh, or the last known ones of clusters that do not answer, which `lost` names with the reason.
     Without `version` each plan goes to the newest release of the pools' stream. Raises UsageError for names that the
@@ -71,6 +84,7 @@ def make(
     from fleet.drivers.journal.checkpoints import standing
     from fleet.planner.planner import make_plan
     from fleet.planner.request import PlanRequest
+    from fleet.planner.simulate import silent
 
     caller = allowed(home, Role.OPERATOR if keep else Role.VIEWER, "keep plans")
     policy = home.policy()
@@ -78,29 +92,53 @@ def make(
     now = home.now()
     times = measured(home.store.journal.entries(kinds=TIMED_KINDS), systems_of(snapshots))
     rollouts = standing(home.store.journal, home.store.folds).rollouts.values()
-    etcd = brought(rollouts, release.version)
     kept = [rollout for rollout in rollouts if not rollout.active and unfinished(rollout)]
-    only = undoing.nodes if undoing is not None else None
+    only = scope.nodes if scope is not None else None
+    whole = PlanRequest("", snapshots, policy, pools, release, now, times, lost, kept, only)
 
-    def again(
-        snapshots: Sequence[Snapshot], policy: Policy, urgency: Urgency, progress: PlanProgress
-    ) -> Plan:
-        mine = deepcopy(kept)
-        request = PlanRequest(
-            "", snapshots, policy, pools, release, now, times, lost, mine, only, urgency, etcd
-        )
-        return make_plan(request, progress)
+    def of_leg(request: PlanRequest, progress: PlanProgress = silent) -> Plan:
+        mine, etcd = deepcopy(kept), brought(rollouts, request.release.version)
+        return make_plan(replace(request, kept=mine, brought=etcd), progress)
 
-    plan = planned(snapshots, policy, lost, times, again, beyond)
-    rolls_back = undoing.rollout if undoing is not None else ""
-    plan = replace(plan, rolls_back=rolls_back, by=caller.identity.name)
+    plan = planned_path(whole, of_leg, beyond)
+    match scope:
+        case StandingScope():
+            name = key = scope.standing.identity
+            plan = replace(plan, standing=scope.standing)
+        case _:
+            name, key = caller.identity.name, caller.key
+            plan = replace(plan, rolls_back=scope.rollout if scope is not None else "")
+    plan = replace(plan, by=name)
     try:
-        return home.store.plans.save(plan, "" if keep else caller.key)
+        return home.store.plans.save(plan, "" if keep else key)
     except UnwritableError as error:
         if keep:
             raise
         home.warn(f"the plan is not stored, and cannot be started: {error.message}")
         return named(plan)
+
+
+def planned_path(
+    request: PlanRequest, make: Callable[[PlanRequest, PlanProgress], Plan], beyond: PlanExtras
+) -> Plan:
+    """Returns the plan of the requested release. Where nodes have to boot other releases before, it is the plan of the
+    first of the rollouts that this takes, and has the times of all of them."""
+    from fleet.planner.hops import hops_of, leg_request, legs_of
+    from fleet.planner.simulate import silent
+
+    legs = legs_of(request)
+    first = leg_request(request, legs[0]) if legs else request
+
+    def again(
+        snapshots: Sequence[Snapshot], policy: Policy, urgency: Urgency, progress: PlanProgress
+    ) -> Plan:
+        return make(replace(first, snapshots=snapshots, policy=policy, urgency=urgency), progress)
+
+    plan = planned(request.snapshots, request.policy, request.lost, request.times, again, beyond)
+    if not legs:
+        return plan
+    beyond.progress(f"planning {len(legs)} rollouts, one after another")
+    return replace(plan, hops=hops_of(plan, legs, request, lambda leg: make(leg, silent)))
 
 
 def planned(

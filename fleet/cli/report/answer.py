@@ -14,7 +14,7 @@ from fleet.core.reporting.timeline import OperatorCommand, QuorumAction
 from fleet.core.rollout.action import Action, Evict
 from fleet.core.rollout.codec import from_record
 from fleet.core.rollout.commands import CommandRecord, RolloutStarted
-from fleet.core.rollout.decisions import StepFinished
+from fleet.core.rollout.decisions import HookEnded, HookStarted, StepFinished
 from fleet.core.rollout.record import ActionEnded, UnknownRecord
 from fleet.core.text.counts import counted
 from fleet.core.text.durations import format_duration
@@ -262,6 +262,9 @@ def entry_words(entry: JournalEntry) -> str:
             return f"{ended.id} {ended.result}{more}"
         case CommandRecord():
             return ""
+        case HookStarted() | HookEnded() as hook:
+            result = f" {hook.result}: {hook.message}" if isinstance(hook, HookEnded) else ""
+            return f"{hook.hook} {hook.place.when}, attempt {hook.attempt}{result}"
         case UnknownRecord() as unknown:
             return f"cannot be read: {unknown.problem}"
         case said:

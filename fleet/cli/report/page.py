@@ -12,7 +12,7 @@ from typing import NamedTuple
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from fleet.cli.report import answer, approvals, timeline
+from fleet.cli.report import answer, approvals, hooks, timeline
 from fleet.core.planning.plan import short_id
 from fleet.core.records.journal import JournalEntry
 from fleet.core.reporting.report import Report
@@ -62,6 +62,7 @@ def page(report: Report) -> str:
         report=report,
         answer=answer,
         approvals=approvals,
+        hooks=hooks,
         clock=lambda moment: answer.clock(moment, report),
         lines=lines,
         row=PACKED_ROW if lines.packed else ROW,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from fleet.cli.report import answer, approvals, period_answer
+from fleet.cli.report import answer, approvals, hooks, period_answer
 from fleet.cli.report.page import document, source
 from fleet.cli.report.timeline import percent
 from fleet.core.reporting.period.period_report import FreezeInForce, PeriodReport
@@ -61,6 +61,7 @@ def page(report: PeriodReport) -> str:
         report=report,
         answer=answer,
         approvals=approvals,
+        hooks=hooks,
         sentences=period_answer,
         clock=_clock(report.span),
         calendar=calendar(report),

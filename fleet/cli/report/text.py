@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
-from fleet.cli.report import answer, approvals
+from fleet.cli.report import answer, approvals, hooks
 from fleet.core.planning.plan import short_id
 from fleet.core.reporting.report import Report, ReportRun
 from fleet.core.text.counts import counted
@@ -26,6 +26,7 @@ def text(report: Report) -> str:
         _answer(report),
         _attention(report),
         _event_lines(report),
+        _hooks(report),
         _measures(report),
         _requests(report),
         _nodes(report),
@@ -79,6 +80,16 @@ def _event_lines(report: Report) -> Iterator[str]:
     yield "Who did what (UTC)"
     for event in answer.happenings(report):
         yield from wrapped(visible(f"  {answer.clock(event.at, report)}  {event.by}  "), event.message, 4)
+
+
+def _hooks(report: Report) -> Iterator[str]:
+    runs = list(hooks.all_of(report))
+    if runs:
+        yield "Hooks"
+    for at, node, run in runs:
+        yield from wrapped(visible(f"  {answer.clock(at, report)}  {node}"), visible(hooks.words(run)), 4)
+        if run.result != "passed":
+            yield from (f"    {visible(line)}" for line in run.output.splitlines()[-hooks.OUTPUT_LINES :])
 
 
 def _measures(report: Report) -> Iterator[str]:

@@ -12,10 +12,12 @@ from msgspec.structs import replace
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod
+from fleet.core.policy.hooks.hook import AnyHook, HookMoment
 from fleet.core.records.journal import JournalEntry
 from fleet.core.rollout.codec import Journaled, from_record
 from fleet.core.rollout.commands import RolloutStarted
-from fleet.core.rollout.decisions import StepFinished
+from fleet.core.rollout.decisions import HookEnded, HookStarted, StepFinished
+from fleet.core.rollout.hooks.hook_state import HookPlace, HookResult
 from fleet.core.rollout.record import PodsTimed
 from fleet.core.rollout.steps import Step
 
@@ -33,7 +35,7 @@ stop at once."""
 SLOW: Mapping[str, float] = {"stage": 600.0, "reboot": 600.0, "pod_stop": 30.0, "pod_start": 120.0}
 """Seconds, where nothing is measured, in a slow environment: large images over slow lines, servers that test their
 memory at boot, pods that use their whole grace period."""
-TIMED_KINDS = ("start", "step", "timed")
+TIMED_KINDS = ("start", "step", "timed", "hook-started", "hook-ended")
 """The kinds of journal records that durations are measured from. Most kinds contain no durations."""
 LEAST = 0.1
 """Seconds. A part that was measured to take less than this is taken to need this long."""
@@ -58,6 +60,7 @@ class Estimate(Struct, frozen=True):
 
 EstimateKey = tuple[str, str]
 """A pool and an operating system. An empty string stands for all pools or all operating systems."""
+HookName = tuple[HookMoment, str]
 RunKey = tuple[str, NodeRef]
 """A rollout and a node."""
 Ratios = tuple[float, ...]
@@ -85,12 +88,18 @@ class DurationEstimates(Struct, frozen=True):
     """From a change of pods until the status of their PodDisruptionBudget counts the change."""
     p95: float = 1.25
     """The factor by which a slow run (95th percentile) takes longer than a usual one, where nothing is measured."""
+    hooks: dict[HookName, float] = {}
+    """How long the hooks that were measured take until they pass, by moment and name."""
     measured: dict[str, dict[EstimateKey, Estimate]] = {}
     """The estimates from the journal by part: for one pool and operating system, for one operating system in all pools, and
     for all nodes."""
     spreads: dict[str, dict[EstimateKey, Ratios]] = {}
     """The same for groups with enough measurements to know how slow the slowest 5 % are. A pod is compared with what is
     expected of its own app."""
+
+    def hook_seconds(self, moment: HookMoment, hook: AnyHook) -> float:
+        """Returns how long the hook is expected to take; its timeout, where it was not measured."""
+        return min(self.hooks.get((moment, hook.name), hook.timeout_seconds), hook.timeout_seconds)
 
     def start_of(self, pod: Pod) -> float:
         """Returns the expected seconds from being bound to a node until the pod is Ready."""
@@ -182,6 +191,8 @@ class _Samples:
         """The step that a run is in, when that step began, and when the step before it began."""
         self._seconds: dict[str, dict[EstimateKey, list[float]]] = {}
         self._apps: dict[str, list[float]] = {}
+        self._hooks_begun: dict[tuple[str, HookPlace, str], datetime] = {}
+        self._hooks: dict[HookName, list[float]] = {}
 
     def apply(self, record: Journaled, at: datetime) -> None:
         match record:
@@ -192,6 +203,8 @@ class _Samples:
                 self._step(record, at)
             case PodsTimed():
                 self._timed(record)
+            case HookStarted() | HookEnded():
+                self._hook(record, at)
 
     def _step(self, ended: StepFinished, at: datetime) -> None:
         run = (ended.rollout, ended.node)
@@ -202,6 +215,13 @@ class _Samples:
             self._note("verify", run, (at - since).total_seconds())
             self._note("reboot", run, (at - before).total_seconds())
         self._begun[run] = (ended.to, at, since)
+
+    def _hook(self, record: HookStarted | HookEnded, at: datetime) -> None:
+        key = (record.rollout, record.place, record.hook)
+        if isinstance(record, HookStarted):
+            self._hooks_begun[key] = at
+        elif (begun := self._hooks_begun.pop(key, None)) and record.result is HookResult.PASSED:
+            self._hooks.setdefault((record.moment, record.hook), []).append((at - begun).total_seconds())
 
     def _timed(self, timed: PodsTimed) -> None:
         for milliseconds in timed.stop:
@@ -234,8 +254,11 @@ class _Samples:
             if ("", "") in estimates.get(part, {})
         }
         apps = {app: median(seconds) for app, seconds in self._apps.items() if len(seconds) >= ENOUGH_OF_APP}
+        hooks = {
+            name: median(seconds) for name, seconds in self._hooks.items() if len(seconds) >= ENOUGH_OF_APP
+        }
         times = DurationEstimates(
-            measured=estimates, apps=apps, spreads=self._spreads(estimates, apps), **usual
+            hooks=hooks, measured=estimates, apps=apps, spreads=self._spreads(estimates, apps), **usual
         )
         reboots = [
             reboot for reboot in estimates.get("reboot", {}).values() if not reboot.pool and reboot.p50 > 0

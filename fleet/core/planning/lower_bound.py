@@ -16,6 +16,7 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.shortest_run import ShortestRun, hold_seconds, shortest_run, soak_of, stop_seconds
+from fleet.core.planning.stage_bound import stages_bound
 from fleet.core.planning.what_if import Bind
 from fleet.core.policy.policy import Amount, Policy, site_of
 from fleet.core.policy.schedule import Schedule, Schedules
@@ -90,6 +91,13 @@ def bounds(
         # The canaries' drains move pods to the other nodes, and never take pods away from them.
         for tail in (*_bounds(rest, views, policy, going), *_budgets(rest, views, times)):
             yield tail._replace(seconds=head + tail.seconds, by=f"the canaries, then {tail.by}")
+
+    def least(own: Sequence[ShortestRun]) -> float:
+        found = (*_bounds(own, views, policy, going), *_budgets(own, views, times))
+        return max(bound.seconds for bound in found)
+
+    if (by_stages := stages_bound(works, policy, least)) is not None:
+        yield Bound(by_stages.seconds, by_stages.by)
 
 
 def _bounds(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType, field
 
@@ -13,7 +14,7 @@ from fleet.core.policy.policy import Policy
 from fleet.core.records.doubt import DoubtKind
 from fleet.core.records.held import Held
 from fleet.core.releases.release import Release
-from fleet.core.rollout.goal import Goal, Start
+from fleet.core.rollout.goal import Goal, StandingStart, Start
 
 
 class PlannedStep(Struct, frozen=True):
@@ -87,6 +88,19 @@ class PlannedRun(Struct, frozen=True):
     """The urgency of the node's goal: what a search (`--effort`) added to the pressure of the node's budgets."""
 
 
+class PlannedHop(Struct, frozen=True):
+    """One of several rollouts that bring nodes to a release, because releases that may not be skipped come before it."""
+
+    release: str
+    nodes: int
+    """The nodes that the rollout reboots."""
+    held: int
+    start: float
+    end: float
+    barrier: str | None = None
+    """Why the release may not be skipped; may be empty. None: it is no barrier."""
+
+
 class PlannedHold(Struct, frozen=True):
     """A node that the plan cannot upgrade as things are. The node needs an operator, or more time than the plan
     covers."""
@@ -102,6 +116,9 @@ class PlannedHold(Struct, frozen=True):
     """The node's part in the rollout. The node goes as soon as nothing holds it any more."""
     others: tuple[Held, ...] = ()
     """Further reasons that an operator has to resolve before the node can go."""
+    opens: Literal[True] | UnsetType = UNSET
+    """Set for a node that a full limit holds, if the limit opens without an operator: other parties work on all nodes
+    that are out. UNSET: `held` and `remedy` say who has to act."""
 
 
 class PlanWarning(Struct, frozen=True):
@@ -206,9 +223,15 @@ class Plan(Struct, frozen=True):
     warnings: tuple[PlanWarning, ...] = ()
     doubts: tuple[PlannedDoubt, ...] = ()
     """About pods on the plan's nodes, including the nodes that are held."""
+    hops: tuple[PlannedHop, ...] | UnsetType = UNSET
+    """The rollouts, one after another, that bring the nodes to the requested release: the first one is this plan, and the
+    release of the last one is what was requested. UNSET: this plan is the only one."""
     by: str | UnsetType = UNSET
     """The user who made the plan, and may therefore not approve the plan. UNSET: the plan was not stored, or an older fleet
     made it."""
+
+    standing: StandingStart | UnsetType = UNSET
+    """The standing policy that made the plan for itself. UNSET: a user made the plan."""
 
     @property
     def maker(self) -> str:
@@ -233,4 +256,11 @@ class Plan(Struct, frozen=True):
             for run in self.runs
         )
         held = tuple(hold.goal for hold in self.held if hold.goal is not None)
-        return Start(self.plan_id, self.target, self.policy, planned + held, self.run_seconds)
+        return Start(
+            self.plan_id,
+            self.target,
+            self.policy,
+            planned + held,
+            self.run_seconds,
+            standing=self.standing,
+        )

@@ -9,6 +9,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from fleet.core.objects.node import SITE_LABEL, Node
 from fleet.core.objects.selector import Selector, covers
+from fleet.core.policy.alerting.silence import SilenceRule
 from fleet.core.policy.bounds import AtLeastOne
 from fleet.core.policy.drain_rule import PodRule
 from fleet.core.policy.gate import AnyGate
@@ -16,7 +17,7 @@ from fleet.core.policy.hooks.hook import Hooks
 from fleet.core.policy.rollout_stage import RolloutStage
 from fleet.core.policy.times.freeze import Freeze, FreezeCalendar
 from fleet.core.policy.times.window import RecurringWindow, Window, WindowLevel
-from fleet.core.policy.upgrade_rule import UpgradeRule
+from fleet.core.policy.upgrades.upgrade_rule import UpgradeRule
 from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import Quorum, QuorumRule
 from fleet.core.releases.release import Release, Stream, is_release
@@ -136,6 +137,8 @@ class Pool(Struct, frozen=True):
     patch_within_seconds: int | UnsetType = UNSET
     """The time in seconds, from the date of a release, in which the pool's nodes should run it. Plans and `fleet lint`
     warn where that cannot be; nothing else changes."""
+    silences: tuple[SilenceRule, ...] | UnsetType = UNSET
+    """The alerts of a node that are silenced while it is worked on."""
     rollout_wariness: float | UnsetType = UNSET
     """The wariness of all nodes of the pool: their place in phased rollouts of a publisher, from 0.0 (at once) to 1.0
     (last). UNSET: each machine has its own, by its machine-id."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 
 from fleet.core.planning.estimates import Estimate
 from fleet.core.records.audit import Signature, SignedCheckpoint
@@ -25,6 +25,7 @@ from fleet.core.reporting.timeline import (
     StepTaken,
 )
 from fleet.core.rollout.goal import GivenApproval
+from fleet.core.rollout.hooks.hook_runs import HookRun
 
 OUTSIDE_JOURNAL = (
     "at",
@@ -124,6 +125,8 @@ class ReportRun(Struct, frozen=True):
     retries: tuple[Retry, ...] = ()
     held: tuple[str, ...] = ()
     """The messages of the reasons for which the run waits now."""
+    hooks: tuple[HookRun, ...] | UnsetType = UNSET
+    """The attempts of the node's hooks, in order. UNSET: it had none."""
 
 
 class Hold(Struct, frozen=True):
@@ -274,5 +277,7 @@ class Report(Struct, frozen=True):
     """The reason that `by` gave for a start in spite of freezes. Empty: the rollout waited for them."""
     approvals: tuple[GivenApproval, ...] = ()
     """The approvals that were in force when the rollout was started."""
+    hooks: tuple[HookRun, ...] | UnsetType = UNSET
+    """The attempts of the hooks of the rollout and its stages, in order. UNSET: there were none."""
     signature: Signature | None = None
     """The signature over this whole report. None: the report was made where no signing key is available."""

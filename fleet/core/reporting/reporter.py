@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
+from msgspec import UNSET
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.eta import seconds_left
@@ -125,6 +126,7 @@ class _ReportBuilder:
             effect=approval.effect if approval is not None else "",
             override_freeze=rollout.override_freeze,
             approvals=approval.given if approval is not None else (),
+            hooks=timeline.hooks.of_rollout() or UNSET,
         )
 
     def _run(self, run: Run) -> ReportRun:
@@ -163,6 +165,7 @@ class _ReportBuilder:
             quorums=tuple(timeline.quorums.get(run.node, {}).values()),
             retries=tuple(timeline.retries.get(run.node, ())),
             held=tuple(hold.message for hold in self.held.get(run.node, ())) if not run.ended else (),
+            hooks=timeline.hooks.of_node(run.node) or UNSET,
         )
 
     def _planned(self, ref: NodeRef) -> PlannedSpan | None:

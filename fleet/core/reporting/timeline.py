@@ -28,11 +28,14 @@ from fleet.core.rollout.commands import CommandRecord, RolloutStarted
 from fleet.core.rollout.decisions import (
     CanaryAppointed,
     CanaryDismissed,
+    HookEnded,
+    HookStarted,
     NodeReregistered,
     RolloutHalted,
     RunRetried,
     StepFinished,
 )
+from fleet.core.rollout.hooks.hook_runs import HookRuns
 from fleet.core.rollout.record import ActionEnded, UnknownRecord
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.steps import ENDED, Step
@@ -160,6 +163,7 @@ class Timeline:
         self.commands: list[OperatorCommand] = []
         self.halts: list[Halt] = []
         self.controllers: dict[tuple[str, int], ControllerTerm] = {}
+        self.hooks = HookRuns()
         self.peaks: dict[str, int] = {}
         """The most slots that were taken at once, by pool."""
         self.peak = 0
@@ -211,6 +215,8 @@ class Timeline:
                 self.changes.setdefault(record.node, []).append(change)
             case RolloutHalted():
                 self.halts.append(Halt(entry.at, entry.seq, record.why))
+            case HookStarted() | HookEnded():
+                self.hooks.apply(record, entry.at)
             case Evict():
                 self._note_request(record, entry.at)
             case MoveLeader() | SaveSnapshot() | Defragment():

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import PodRef
+from fleet.core.policy.alerting.silence import SilenceRule
 from fleet.core.quorum.quorum import QuorumRule, SnapshotRule
 from fleet.core.releases.release import Release
 
@@ -132,6 +133,13 @@ class Defragment(Action, frozen=True, gc=False, kw_only=True, tag="defragment"):
     member: str
 
 
+class Silence(Action, frozen=True, gc=False, kw_only=True, tag="silence"):
+    """Silences the alerts of the node in Alertmanager. The driver extends the silence while the run goes on, and removes
+    it once the run has ended."""
+
+    rule: SilenceRule
+
+
 AnyAction = (
     Mark
     | Unmark
@@ -144,6 +152,7 @@ AnyAction = (
     | MoveLeader
     | SaveSnapshot
     | Defragment
+    | Silence
 )
 
 GroupAction = MoveLeader | SaveSnapshot | Defragment

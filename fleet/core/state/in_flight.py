@@ -10,7 +10,16 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from fleet.core.objects.node import NodeRef
-from fleet.core.rollout.action import AnyAction, Defragment, Evict, MoveLeader, Outcome, Result, SaveSnapshot
+from fleet.core.rollout.action import (
+    AnyAction,
+    Defragment,
+    Evict,
+    MoveLeader,
+    Outcome,
+    Result,
+    SaveSnapshot,
+    Silence,
+)
 from fleet.core.state.requeue_timers import RequeueTimers
 
 RETRY_DELAY: Mapping[Result, float] = {
@@ -40,7 +49,7 @@ class ActionKey(NamedTuple):
     kind: str
     """The kind of the action."""
     subject: str = ""
-    """The uid of the pod, or the name of the quorum group; empty: the action is about the node."""
+    """The uid of the pod, or the name of the quorum group or silence; empty: the action is about the node."""
 
 
 def action_key(action: AnyAction) -> ActionKey:
@@ -50,6 +59,8 @@ def action_key(action: AnyAction) -> ActionKey:
             subject = action.pod_uid
         case MoveLeader() | SaveSnapshot() | Defragment():
             subject = action.group
+        case Silence():
+            subject = action.rule.name
         case _:
             subject = ""
     return ActionKey(action.node, action.kind, subject)
@@ -69,7 +80,7 @@ class InFlightActions:
         self._sent_to_operator: dict[ActionKey, int] = {}
         """How often in a row an eviction was sent for a pod's operator to see."""
         self.done_for_groups: set[ActionKey] = set()
-        """The actions for quorum groups that are done, on nodes of runs that go on: snapshots, defragmentations."""
+        """What is done once a run, on nodes of runs that go on: snapshots, defragmentations, silences."""
 
     def __contains__(self, key: ActionKey) -> bool:
         return key in self._in_flight
@@ -121,7 +132,7 @@ class InFlightActions:
         delay = self._delay_after(outcome, key)
         if outcome.result is Result.DONE:
             self._errors.pop(key, None)
-            if isinstance(action, (SaveSnapshot, Defragment)):
+            if isinstance(action, (SaveSnapshot, Defragment, Silence)):
                 self.done_for_groups.add(key)
         else:
             self._errors[key] = outcome.detail or str(outcome.result)

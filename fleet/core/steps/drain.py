@@ -13,10 +13,10 @@ from fleet.core.policy.hooks.hook import HookMoment
 from fleet.core.records.held import Held
 from fleet.core.releases.release import is_release
 from fleet.core.rollout.steps import StepResult
-from fleet.core.steps import daemonsets, quorum_work
+from fleet.core.steps import daemonsets, quorum_work, silences
 from fleet.core.steps.context import StepContext, StepEnd, failed
-from fleet.core.steps.drain_wave import overdue, wave_of
-from fleet.core.steps.evict import ComesBackError, evict, unfinished
+from fleet.core.steps.eviction.drain_wave import overdue, wave_of
+from fleet.core.steps.eviction.evict import ComesBackError, evict, unfinished
 from fleet.core.steps.hooks import is_running, run_hooks
 from fleet.core.third_parties.party import Does
 
@@ -29,7 +29,7 @@ CORDON_ATTEMPTS = 4
 
 
 def cordon(context: StepContext) -> StepEnd | None:
-    """Cordons the node, after the snapshots that its quorum groups require."""
+    """Cordons the node, after the snapshots that its quorum groups require, and with its alerts silenced."""
     if context.cordoned_by_us:
         return _after_cordon(context)
     if is_running(context):
@@ -48,6 +48,8 @@ def cordon(context: StepContext) -> StepEnd | None:
     if waits is not None:
         context.hold(waits)
         return None
+    if held := silences.silence(context):
+        return _wait_or_give_back(context, held)
     actions, key = context.state.actions, context.key("cordon")
     if actions.failures(key) >= CORDON_ATTEMPTS:
         return failed(f"cordon refused: {actions.last_failure(key)}")

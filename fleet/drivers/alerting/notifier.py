@@ -33,7 +33,7 @@ from fleet.drivers.journal.log import LOG
 from fleet.drivers.ports import Journal
 from fleet.system.clock import Clock
 
-ROUND = 2.0
+LOOK_SECONDS = 2.0
 """Seconds between two looks at the journal."""
 LAST_SECONDS = 15.0
 """How long a controller that has nothing left to do waits for messages that are being sent."""
@@ -106,7 +106,7 @@ class Notifier:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def look(self) -> bool:
-        """Reads the journal, and starts to send what is due; called every ROUND seconds. Returns False where another
+        """Reads the journal, and starts to send what is due; called every LOOK_SECONDS. Returns False where another
         controller leads. An error is logged once, and what was not done is done the next time."""
         try:
             self._round()

@@ -9,7 +9,15 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.rollout.action import Action, Result
 from fleet.core.rollout.codec import Journaled
 from fleet.core.rollout.commands import CommandRecord
-from fleet.core.rollout.decisions import RolloutFinished, RolloutHalted, RunRetried, StepFinished
+from fleet.core.rollout.decisions import (
+    HookEnded,
+    HookStarted,
+    RolloutFinished,
+    RolloutHalted,
+    RunRetried,
+    StepFinished,
+)
+from fleet.core.rollout.hooks.hook_state import HookResult
 from fleet.core.rollout.record import ActionEnded, UnknownRecord
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.steps import Step
@@ -55,6 +63,12 @@ def line(record: Journaled) -> tuple[int, str]:
             return level, f"step {record.to}: {record.why}" if record.why else f"step {record.to}"
         case RolloutHalted():
             return logging.ERROR, f"halted: {record.why}"
+        case HookStarted():
+            return logging.INFO, f"hook {record.hook} {record.place.when} runs, attempt {record.attempt}"
+        case HookEnded():
+            well = record.result is HookResult.PASSED
+            text = f"hook {record.hook} {record.place.when} {record.result}: {record.message}"
+            return logging.INFO if well else logging.WARNING, text
         case RunRetried():
             return logging.WARNING, f"retried: {record.why}" if record.why else "retried"
         case RolloutFinished():

@@ -18,7 +18,7 @@ freezes: [{}, {calendar: x.ics}]
 windows: [{}, {calendar: x.ics}]
 sites: [{windows: [{}]}]
 clusters: [{windows: [{}]}]
-notifications: [{}]
+notifications: [{name: x, url_file: x}]
 schedule: {reports: [{}]}
 quorums: [{selector: {matchExpressions: [{}]}}]
 hooks:
@@ -31,11 +31,13 @@ stages:
 defaults:
   windows: [{}]
   gates: [{}]
+  silences: [{name: x, alertmanager: 'http://x', matchers: {node: '{node}'}}]
   hooks: {before_node: [{}], after_node: [{}]}
   upgrade: {soaked_in: [{}]}
   drain: {rules: [{pods: [{selector: {matchExpressions: [{}]}}]}]}
 pools:
   - windows: [{}]
+    silences: [{name: x, alertmanager: 'http://x', matchers: {node: '{node}'}}]
     gates: [{}]
     hooks: {before_node: [{}], after_node: [{}]}
     upgrade: {soaked_in: [{}]}

@@ -21,6 +21,7 @@ DOCS = Path(__file__).parents[3] / "docs"
 BY_TIME = {
     *(Reason.WINDOW, Reason.FREEZE, Reason.STAGING, Reason.BACKOFF, Reason.TURN, Reason.NODE_ABSENT),
     *(Reason.TERMINATING, Reason.NOT_VERIFIED, Reason.CANARY, Reason.BUDGET, Reason.SNAPSHOT, Reason.LEADER),
+    Reason.SILENCE,
 }
 HEADING = re.compile(r"^#+ (.+)$", re.M)
 

@@ -27,7 +27,10 @@ def hold_summary(held: Sequence[PlannedHold]) -> str:
 
 
 def _needs_operator(hold: PlannedHold) -> bool:
-    """Returns whether an operator has to act. Another party's work ends by itself, although a remedy is shown."""
+    """Returns whether an operator has to act. Another party's work ends by itself, although a remedy is shown, and so
+    does a limit that is used up by nodes on which other parties work."""
+    if hold.opens:
+        return False
     if hold.held is None or hold.held.needs_action:
         return True
     return bool(hold.remedy) and hold.held.reason is not Reason.OTHERS

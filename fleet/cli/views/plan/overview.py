@@ -12,6 +12,7 @@ from rich.text import Text
 from fleet.cli.terminal.columns import Cell, columns
 from fleet.cli.terminal.time_format import ago, clock
 from fleet.cli.views.plan.held import doubt_lines, held_groups, hold_summary, split_tried, warning_lines
+from fleet.cli.views.plan.hops import hop_lines
 from fleet.cli.views.plan.line import count_nodes, fact
 from fleet.cli.views.plan.times import (
     SOON,
@@ -42,6 +43,7 @@ MOST_HELD = 12
 def plan_overview(plan: Plan, now: datetime, *, all_held: bool = False) -> Text:
     """Returns a plan at a glance. `now` shows how old the plan is."""
     lines = [Text(title(plan), "bold")]
+    lines += hop_lines(plan, now)
     if plan.runs:
         lines += [
             fact("takes", takes(plan, now)),

@@ -12,7 +12,7 @@ from rich.text import Text
 from fleet.app.rollouts.rollouts import RolloutSummary
 from fleet.cli.terminal.columns import Cell, columns
 from fleet.cli.terminal.time_format import ago, clock
-from fleet.cli.views.rollout_page.gates import gate_lines
+from fleet.cli.views.rollout_page.gates import gate_lines, hook_lines
 from fleet.cli.views.rollout_page.standstill import standing_still
 from fleet.core.objects.node import NodeRef
 from fleet.core.records import requests
@@ -66,7 +66,7 @@ def picture(scene: RolloutScene, in_work: int = IN_WORK) -> Text:
     if scene.standstill is not None:
         lines.append(standing_still(scene.standstill))
     lines += _asked(rollout, scene.now)
-    lines += gate_lines(rollout)
+    lines += [*gate_lines(rollout), *hook_lines(rollout)]
     lines += _working(scene, in_work)
     lines += _failed(scene)
     lines += _waiting(scene)
@@ -164,12 +164,15 @@ def _standing(rollout: Rollout, now: datetime) -> Text:
     """Returns why the rollout does not go on, and what to do."""
     by, since = rollout.state_by, clock(rollout.state_at, now)
     match rollout.state:
-        case RolloutState.HALTED if not (rollout.failures or rollout.gates.failed):
+        case RolloutState.HALTED if not (rollout.failures or rollout.gates.failed or rollout.hooks.failed):
             text = f"has not begun: {rollout.why}"
             advice = f"fleet plan approve {rollout.start.plan[:10]}, then: fleet rollout resume {rollout.id}"
         case RolloutState.HALTED if rollout.gates.failed:
             text = f"halted {since}: {rollout.why}"
             advice = f"fleet rollout resume {rollout.id} asks the gate anew"
+        case RolloutState.HALTED if rollout.hooks.failed:
+            text = f"halted {since}: {rollout.why}"
+            advice = f"fix what the hook needs; fleet rollout resume {rollout.id} runs it again"
         case RolloutState.HALTED:
             text = f"halted {since}: {rollout.why}"
             advice = (

@@ -16,7 +16,7 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import PlanWarning
-from fleet.core.planning.plan_warnings.gate_warnings import gates_pass_in_the_plan
+from fleet.core.planning.plan_warnings.gate_warnings import gates_pass_in_the_plan, hooks_never_measured
 from fleet.core.planning.plan_warnings.pod_warnings import (
     BUILT_IN,
     MovedPod,
@@ -87,7 +87,9 @@ def warnings(
                 *short_windows(pool, times, start, place),
             )
             collected += (each for each in found if each not in collected)
-    collected += gates_pass_in_the_plan(policy, {goal.pool for goal in goals})
+    names = {goal.pool for goal in goals}
+    collected += gates_pass_in_the_plan(policy, names)
+    collected += hooks_never_measured(policy, names, times)
     return tuple(collected)
 
 

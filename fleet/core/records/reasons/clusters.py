@@ -20,6 +20,20 @@ LED_BY_ANOTHER = ReasonSpec(
     remedy=("see which fleet that controller is of: it goes on here once that one no longer leads {subject}"),
     scope="cluster",
 )
+SILENCE = ReasonSpec(
+    "silence",
+    "the alerts of {node} are being silenced ({subject})",
+    opens="Alertmanager answers",
+    docs="notifications.md#silences",
+)
+NOT_SILENCED = ReasonSpec(
+    "not-silenced",
+    "the alerts of {node} are not silenced ({subject}), which the policy requires: {why}",
+    opens="Alertmanager accepts the silence; after drain.timeout the node is given back",
+    docs="notifications.md#silences",
+    remedy="see that its Alertmanager answers; with required: false nodes of later rollouts go without",
+    needs_action=True,
+)
 BACKOFF = ReasonSpec(
     "backoff",
     "{what} was refused ({why}); it is tried again",
