@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.app.access.allowed import allowed
+from fleet.app.planning.approvals_wanted import want_approvals
 from fleet.app.planning.effects import has_rule, plan_again, refuse_unapproved, start_of, state_of
 from fleet.app.planning.override import ensure_override_approved
 from fleet.app.rollouts.calendars import calendars_at_start
@@ -79,6 +80,7 @@ def start(
         asked = begin
         if has_rule(plan, policy):
             state = state_of(home, plan, snapshots, policy)
+            want_approvals(home, caller.actor, plan, state)
             refuse_unapproved(home, plan, state)
             asked = start_of(plan, state)
         if override is None:
