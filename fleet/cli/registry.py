@@ -15,6 +15,7 @@ from fleet.cli.commands import (
     plans,
     releases,
     rollouts,
+    schedules,
     windows,
 )
 from fleet.cli.commands.alerting import notifications
@@ -120,6 +121,7 @@ app.command(rich_help_panel=FLEET)(inventory.explain)
 app.command(rich_help_panel=FLEET)(inventory.lint)
 app.add_typer(releases.app, name="releases", rich_help_panel=FLEET)
 app.add_typer(windows.app, name="window", rich_help_panel=FLEET)
+app.add_typer(schedules.app, name="schedule", rich_help_panel=FLEET)
 for each in (approvals.approve, approvals.reject, approvals.approvals):
     plans.app.command()(each)
 app.add_typer(plans.app, name="plan", rich_help_panel=ROLLOUTS)

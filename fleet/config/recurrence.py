@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from fleet.core.policy.recurrence import occurs
+from fleet.core.policy.times.recurrence import occurs
 
 WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 EVERY = ("INTERVAL", "COUNT", "UNTIL", "WKST", "BYMONTH", "BYDAY")

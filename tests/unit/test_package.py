@@ -63,7 +63,12 @@ def imported(folder: Path) -> set[str]:
 
 
 def named(requirement: str) -> str:
-    return re.split(r"[\[<>=,;]", requirement)[0].lower()
+    return normal(re.split(r"[\[<>=,;]", requirement)[0])
+
+
+def normal(name: str) -> str:
+    """The name of a distribution as PEP 503 compares names."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 @pytest.mark.parametrize("folder", ["fleet", "tests", "tools", "bench", "docs"])
@@ -77,7 +82,7 @@ def test_every_imported_package_is_declared(folder: str) -> None:
     names = {named(each) for each in declared}
     known = packages_distributions()
     others = imported(ROOT / folder) - sys.stdlib_module_names - {"fleet", "tests", "tools", "bench"}
-    assert {each for each in others if not {name.lower() for name in known.get(each, [])} & names} == set()
+    assert {each for each in others if not set(map(normal, known.get(each, []))) & names} == set()
 
 
 @pytest.mark.parametrize(

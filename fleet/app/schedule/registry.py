@@ -71,7 +71,7 @@ def _reports(file: PolicyFile) -> Iterator[JobPlan]:
         words = ("report", rule.every, pools, rule.format)
         yield JobPlan(
             " ".join(word for word in words if word),
-            f"writes the report of each {rule.every} as {rule.format} into {rule.folder} (schedule.reports)",
+            f"writes the report of each {rule.every} as {rule.format} (schedule.reports)",
             PeriodEnd(rule.every),
             {
                 "every": rule.every,
@@ -93,8 +93,13 @@ SOURCES: Sequence[JobSource] = (
 
 
 def plans_of(file: PolicyFile) -> list[tuple[JobSource, JobPlan]]:
-    """Returns every job that the policy asks for."""
+    """Returns every job that the policy asks for, with its kind."""
     return [(source, plan) for source in SOURCES for plan in source.plans(file)]
+
+
+def jobs_in(home: Home, file: PolicyFile) -> list[Job]:
+    """Returns every job that the policy asks for."""
+    return [_job(home, source, plan) for source, plan in plans_of(file)]
 
 
 def jobs_of(home: Home) -> JobsOf:
@@ -118,7 +123,7 @@ def jobs_of(home: Home) -> JobsOf:
                 LOG.warning("the schedule stays as it was: %s", error.full_message)
             return known
         problem = ""
-        known = [_job(home, source, plan) for source, plan in plans_of(file)]
+        known = jobs_in(home, file)
         return known
 
     return jobs

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from fleet.config import recurrence
 from fleet.config.calendars.wall_clock import WallTime, wall_time, zone_named
-from fleet.core.policy.recurrence import matches
+from fleet.core.policy.times.recurrence import matches
 from fleet.core.policy.times.window import RecurringWindow
 
 MOST_EVENTS = 1000

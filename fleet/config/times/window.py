@@ -13,7 +13,7 @@ from fleet.config import recurrence
 from fleet.config.calendars.source import ReadCalendar, read_calendar
 from fleet.config.document import forms, time_forms
 from fleet.config.document.reader import Reader
-from fleet.core.policy.recurrence import Occurrences
+from fleet.core.policy.times.recurrence import Occurrences
 from fleet.core.policy.times.window import RecurringWindow, Window, WindowLevel
 
 EACH_DAY = tuple(range(7))

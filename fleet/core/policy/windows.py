@@ -13,7 +13,7 @@ from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from fleet.core.policy.recurrence import Occurrences
+from fleet.core.policy.times.recurrence import Occurrences
 from fleet.core.policy.times.window import RecurringWindow, Window
 
 OpenSpan = tuple[datetime, datetime]

@@ -23,6 +23,7 @@ from fleet.core.policy.access import OwnAccess
 from fleet.core.records.audit import JournalExport
 from fleet.core.records.journal import JournalEntry
 from fleet.core.releases.release_list import ReleaseList
+from fleet.core.reporting.ahead.fleet_schedule import FleetSchedule
 from fleet.core.reporting.approvals import ApprovalList
 from fleet.core.reporting.period.period_report import PeriodReport
 from fleet.core.reporting.report import Report
@@ -44,6 +45,7 @@ PUBLISHED: Mapping[str, tuple[type[Struct], str]] = {
     "releases": (ReleaseList, "fleet releases -o json"),
     "exceptions": (ExceptionList, "fleet exception list -o json"),
     "access": (OwnAccess, "fleet access show -o json"),
+    "schedule": (FleetSchedule, "fleet schedule list -o json"),
     "lint": (LintResult, "fleet lint -o json"),
 }
 """The structs by name of the file, each with the command that prints it. Keys are added, never renamed or dropped."""

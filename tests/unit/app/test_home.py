@@ -53,7 +53,7 @@ def test_database_is_in_the_home_unless_named(tmp_path: Path) -> None:
 def test_reading_an_empty_home_creates_nothing_and_shows_how_to_begin(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as refused:
         _ = Home(tmp_path / "none").store
-    assert str(tmp_path / "none") in refused.value.message and "fleet cluster add" in refused.value.hint
+    assert str(tmp_path / "none") in refused.value.message and "fleet cluster import" in refused.value.hint
     assert not (tmp_path / "none").exists()
 
 
@@ -131,7 +131,7 @@ def test_only_cluster_need_not_be_named(tmp_path: Path) -> None:
     (tmp_path / "none" / "fleet.yaml").write_text(POLICY)
     with pytest.raises(UsageError) as refused:
         Home(tmp_path / "none").cluster()
-    assert "fleet cluster add" in refused.value.hint
+    assert "fleet cluster import" in refused.value.hint
 
 
 def test_init_keeps_an_existing_policy(tmp_path: Path) -> None:

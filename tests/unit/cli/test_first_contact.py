@@ -40,6 +40,7 @@ FINE = {
     "releases",
     "releases sync",
     "notify list",
+    "schedule list",
     "window list",
     "window preview",
     "plan list",

@@ -136,7 +136,7 @@ def test_missing_home_exits_2_and_shows_how_to_begin(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["--home", str(tmp_path / "none"), "status"]) == 2
-    assert "fleet cluster add" in capsys.readouterr().err
+    assert "fleet cluster import" in capsys.readouterr().err
 
 
 def test_json_is_alone_on_stdout(fleet: Fleet) -> None:

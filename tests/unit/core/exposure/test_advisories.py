@@ -1,4 +1,4 @@
-"""Recorded advisories of every format, with nodes whose right answer is known (`advisories/ORIGIN.md`)."""
+"""Recorded advisories of every format, with nodes whose right answer is known (`advisories/ORIGIN.txt`)."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 from msgspec import UnsetType
 
-from fleet.core.policy.recurrence import Occurrences
 from fleet.core.policy.times.freeze import Freeze, FreezeCalendar, FreezeScope
+from fleet.core.policy.times.recurrence import Occurrences
 from fleet.core.policy.windows import DAY, MONDAY, WEEK, occurrence, week_number
 
 FORESIGHT = timedelta(days=3653)
