@@ -10,12 +10,12 @@ from fleet.core.rollout.commands import ApprovalWanted, PlanApproved, PlanReject
 
 
 def want_approvals(home: Home, actor: str, plan: Plan, state: PlanState) -> None:
-    """Writes the record where the plan lacks approvals and nobody has said so since its effect was last approved or
-    rejected. `actor`: who wants to start it."""
+    """Writes the record where the plan lacks approvals, unless its effect is wanted already, or was rejected last. `actor`:
+    who wants to start it."""
     if len(state.approvals) >= state.rule.required:
         return
     effect = hash_of(state.effect)
-    if _is_wanted(home, effect):
+    if _is_decided_or_wanted(home, effect):
         return
     record = ApprovalWanted(
         plan=plan.plan_id,
@@ -28,10 +28,10 @@ def want_approvals(home: Home, actor: str, plan: Plan, state: PlanState) -> None
     home.store.journal.append([to_record(record)], at=home.now(), actor=actor)
 
 
-def _is_wanted(home: Home, effect: str) -> bool:
-    wanted = False
+def _is_decided_or_wanted(home: Home, effect: str) -> bool:
+    known = False
     for entry in home.store.journal.entries(kinds=("approval-wanted", "approve", "reject")):
         record = from_record(entry.record)
         if isinstance(record, ApprovalWanted | PlanApproved | PlanRejected) and record.effect == effect:
-            wanted = isinstance(record, ApprovalWanted)
-    return wanted
+            known = not isinstance(record, PlanApproved)
+    return known
