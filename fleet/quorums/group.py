@@ -245,7 +245,7 @@ def _in_epoch(probe: Probe, members: list[Member]) -> list[Member]:
 
 def _settled(probe: Probe, members: list[Member], answers: Iterable[Any]) -> list[Member]:
     wrong = dict.fromkeys(
-        f"{term.path} is {shown(found(answer, term.path)) or 'not told'}"
+        f"{term.path} is {shown(found(answer, term.path)) or 'not reported'}"
         for answer in answers
         for term in probe.settled
         if not holds(answer, term)

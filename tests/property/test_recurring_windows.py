@@ -9,9 +9,9 @@ from itertools import takewhile
 import pytest
 from dateutil.rrule import rrulestr
 
-from fleet.core.policy.freezes import Freezes
 from fleet.core.policy.schedule import Schedule
 from fleet.core.policy.times.freeze import FreezeCalendar
+from fleet.core.policy.times.freezes import Freezes
 from fleet.core.policy.times.recurrence import Occurrences
 from fleet.core.policy.times.window import RecurringWindow
 from fleet.core.policy.windows import LevelWindows

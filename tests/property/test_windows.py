@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet.core.policy.freezes import Freezes
 from fleet.core.policy.schedule import OPENING, Schedule
 from fleet.core.policy.times.freeze import Freeze
+from fleet.core.policy.times.freezes import Freezes
 from fleet.core.policy.times.window import Window
 from fleet.core.policy.windows import LevelWindows
 

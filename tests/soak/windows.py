@@ -13,8 +13,8 @@ import sys
 from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
 
-from fleet.core.policy.freezes import Freezes
 from fleet.core.policy.schedule import Schedule
+from fleet.core.policy.times.freezes import Freezes
 from fleet.core.policy.windows import LevelWindows
 from tests.property.test_recurring_windows import ZONES, recurring
 from tests.wall_clock import OPENINGS, WallClock

@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from fleet.core.policy.freezes import Freezes
 from fleet.core.policy.schedule import Schedule, format_moment
 from fleet.core.policy.times.freeze import Freeze
+from fleet.core.policy.times.freezes import Freezes
 from fleet.core.policy.times.window import Window
 from fleet.core.policy.windows import LevelWindows
 from fleet.core.records.held import Held

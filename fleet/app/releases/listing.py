@@ -50,5 +50,5 @@ def _state(folder: Path, feed: StreamFeed) -> FeedState:
     problem = problem_of(files)
     where = f"{feed.source.__struct_config__.tag} at {host_of(feed.source)}"
     if copy is None:
-        return FeedState(where, problem=problem or "never read")
+        return FeedState(where, problem=problem)
     return FeedState(where, copy.read_at, copy.changed_at, problem)

@@ -31,7 +31,7 @@ def report(home: Home, ident: str = "") -> Report:
         held = {NodeRef.parse(node): waiting.held for node, waiting in store.held.of(rollout.id).items()}
         made = make_report(rollout.id, entries, home.now(), verdict, plan, held)
     except (LookupError, ValueError, TypeError) as error:
-        raise StoreError(f"the entries of {rollout.id} tell no rollout: {error}", TAMPERED) from error
+        raise StoreError(f"the entries of {rollout.id} make no rollout: {error}", TAMPERED) from error
     sent = counts_of_rollout(rollout.id, store.requests.of(rollout.id), len(rollout.acted))
     against = made.against
     if against is not None and standstill(home, [rollout]) is not None:

@@ -12,7 +12,7 @@ from fleet.app.wiring.names import pool_named
 from fleet.core.planning.eta import seconds_left
 from fleet.core.planning.plan import short_id
 from fleet.core.policy.policy import Policy
-from fleet.core.reporting.window_calendar import ExpectedRollout, Place, WindowCalendar, window_calendar
+from fleet.core.reporting.ahead.window_calendar import ExpectedRollout, Place, WindowCalendar, window_calendar
 from fleet.store import Store
 
 

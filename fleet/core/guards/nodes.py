@@ -59,7 +59,7 @@ def without_boot_id(node: Node) -> Held | None:
     one, so that nothing could be proven."""
     if node.boot_id:
         return None
-    return Held(Reason.NOT_VERIFIED, node.name, {"why": "the node tells no boot id"})
+    return Held(Reason.NOT_VERIFIED, node.name, {"why": "the node reports no boot id"})
 
 
 def _cordoned_too(held: Held) -> Held:

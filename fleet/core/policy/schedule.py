@@ -1,7 +1,7 @@
 """Decides when runs may start: while a window is open on every level that has windows, except during freezes.
 
 The levels are the fleet, the site, the cluster and the pool of a node. The moments of windows are those of
-`fleet.core.policy.windows`, the freezes those of `fleet.core.policy.freezes`.
+`fleet.core.policy.windows`, the freezes those of `fleet.core.policy.times.freezes`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import UnsetType
 
-from fleet.core.policy.freezes import Freezes
 from fleet.core.policy.policy import Policy, Pool
 from fleet.core.policy.times.freeze import Freeze
+from fleet.core.policy.times.freezes import Freezes
 from fleet.core.policy.windows import DAY, MONDAY, WEEK, LevelWindows, OpenSpan, common, joined, week_number
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
@@ -116,6 +116,15 @@ class Schedule:
                 return moment
             moment = freeze.until.astimezone(UTC)
         return None
+
+    def next_window(self, now: datetime) -> datetime | None:
+        """Returns the first moment from `now` on at which windows are open, freezes or not; None if there is none."""
+        return self._window_opens(now) if self.levels else now
+
+    def window_closes(self, now: datetime) -> datetime | None:
+        """Returns when the windows that are open at `now` close, freezes or not; `now` if none is open, None if they never
+        close."""
+        return self._window_closes(now)
 
     def closes(self, now: datetime) -> datetime | None:
         """Returns when the open time that contains `now` ends: `now` itself if nothing is open, None if it never

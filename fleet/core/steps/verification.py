@@ -60,12 +60,12 @@ def describe_failed(units: tuple[str, ...], work: Work | None, node: str) -> str
     compared = (
         "that had not before the reboot"
         if work is not None and work.units is not None and work.units.known
-        else ("and what had failed before the reboot was not told")
+        else ("and what had failed before the reboot is not known")
     )
     verb = "has failed" if len(units) == 1 else "have failed"
     return (
         f"{listed(units)} {verb} {compared}: systemctl status {units[0]} on {node} shows why; "
-        "mend it or the release, or go back with fleet rollout rollback"
+        "fix it or the release, or go back with fleet rollout rollback"
     )
 
 

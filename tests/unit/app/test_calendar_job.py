@@ -12,7 +12,7 @@ from fleet.app.planning.plans import plan
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.rollouts.start import start
 from fleet.app.schedule.calendars import renew
-from fleet.app.schedule.registry import jobs_of, plans_of
+from fleet.app.schedule.registry import jobs_in, jobs_of
 from fleet.app.wiring.home import Home
 from fleet.core.jobs.job import JobRun
 from fleet.core.records.errors import ConfigError, StaleEpochError
@@ -126,7 +126,7 @@ def test_controller_that_lost_the_lease_changes_no_rollout(tmp_path: Path) -> No
 
 def test_policy_without_calendars_asks_for_no_job(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
-    assert not [each for _, each in plans_of(home.whole_policy()) if each.name == "calendars"]
+    assert not [each for each in jobs_in(home, home.whole_policy()) if each.name == "calendars"]
 
 
 def test_jobs_follow_the_policy_and_stay_while_it_has_mistakes(tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ from fleet.core.policy.policy import Policy, Pool
 from fleet.core.policy.times.freeze import Freeze
 from fleet.core.policy.times.window import RecurringWindow, Window, WindowLevel
 from fleet.core.records.errors import UsageError
+from fleet.core.reporting.ahead.window_calendar import ExpectedRollout, Place, WindowCalendar, window_calendar
 from fleet.core.reporting.report import PlannedSpan
-from fleet.core.reporting.window_calendar import ExpectedRollout, Place, WindowCalendar, window_calendar
 from tests.golden import GoldenFiles
 
 BERLIN = "Europe/Berlin"

@@ -15,10 +15,10 @@ from fleet.config import loads
 from fleet.config.calendars.events import CalendarContent, read_events
 from fleet.config.calendars.source import copy_of
 from fleet.config.document.findings import Caution
-from fleet.core.policy.freezes import Freezes
 from fleet.core.policy.policy import Policy
 from fleet.core.policy.schedule import Schedules
 from fleet.core.policy.times.freeze import Freeze, FreezeCalendar
+from fleet.core.policy.times.freezes import Freezes
 from fleet.core.policy.times.window import RecurringWindow
 from fleet.core.policy.windows import LevelWindows, OpenSpan
 from fleet.core.records.errors import ConfigError

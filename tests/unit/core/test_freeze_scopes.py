@@ -22,9 +22,9 @@ from fleet.core.policy.times.window import RecurringWindow
 from fleet.core.records.errors import ConfigError
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import Release
+from fleet.core.reporting.ahead.window_calendar import Place, window_calendar
 from fleet.core.reporting.period.causes import PolicyRecord, causes
 from fleet.core.reporting.period.history import NodeHistory
-from fleet.core.reporting.window_calendar import Place, window_calendar
 from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
 from fleet.planner.planner import make_plan
 from fleet.planner.request import PlanRequest

@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.policy.freezes import Freezes
 from fleet.core.policy.policy import Amount, Limits
 from fleet.core.policy.schedule import Schedule
 from fleet.core.policy.times.freeze import Freeze
+from fleet.core.policy.times.freezes import Freezes
 from fleet.core.policy.times.window import RecurringWindow, Window
 from fleet.core.policy.windows import LevelWindows
 from fleet.core.records.reasons.reason import Reason

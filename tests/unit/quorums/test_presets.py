@@ -214,7 +214,9 @@ def test_answer_without_the_metric_decides_nothing() -> None:
     of = group("cockroachdb")
     pods = [pod(f"cockroachdb-{number}") for number in range(3)]
     quorum, _ = reading(of, pods, {each.name: b"up 1\n" for each in pods})
-    assert unhealthy(of, quorum)["cockroachdb-0"].startswith("has alarm ranges_underreplicated is not told")
+    assert unhealthy(of, quorum)["cockroachdb-0"].startswith(
+        "has alarm ranges_underreplicated is not reported"
+    )
 
 
 def test_one_kafka_controller_is_asked_and_brokers_do_not_vote() -> None:

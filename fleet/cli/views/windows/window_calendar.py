@@ -10,14 +10,14 @@ from rich.text import Text
 
 from fleet.cli.terminal.columns import columns
 from fleet.cli.views.windows.window_text import levels_of, window_text
-from fleet.core.policy.freezes import Freezes
 from fleet.core.policy.policy import Policy
 from fleet.core.policy.schedule import Schedule, Schedules, format_moment
 from fleet.core.policy.times.freeze import Freeze
+from fleet.core.policy.times.freezes import Freezes
 from fleet.core.policy.times.window import RecurringWindow, Window
 from fleet.core.policy.windows import LevelWindows
+from fleet.core.reporting.ahead.window_calendar import ExpectedRollout, OpenTimes, WindowCalendar
 from fleet.core.reporting.report import PlannedSpan
-from fleet.core.reporting.window_calendar import ExpectedRollout, OpenTimes, WindowCalendar
 
 CELL = timedelta(minutes=30)
 CELLS = 48

@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from icalendar import Calendar, Event
 
-from fleet.core.reporting.window_calendar import WindowCalendar
+from fleet.core.reporting.ahead.window_calendar import WindowCalendar
 
 
 def calendar_ics(calendar: WindowCalendar) -> str:

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from fleet.core.policy.freezes import Freezes
 from fleet.core.policy.policy import Policy
+from fleet.core.policy.times.freezes import Freezes
 from fleet.core.releases.release import Release
 from fleet.core.reporting.period.compliance import ExceptionCause
 from fleet.core.reporting.period.history import NodeHistory, freezes_of, releases_by_stream

@@ -10,9 +10,9 @@ from typing import Literal
 from msgspec import Struct, UnsetType, field
 
 from fleet.core.objects.node import NodeRef
-from fleet.core.policy.freezes import Freezes
 from fleet.core.policy.policy import Policy
 from fleet.core.policy.times.calendar_events import with_events
+from fleet.core.policy.times.freezes import Freezes
 from fleet.core.records.journal import JournalEntry
 from fleet.core.releases.release import Release
 from fleet.core.rollout.codec import from_record
