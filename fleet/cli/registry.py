@@ -13,6 +13,7 @@ from fleet.cli.commands import (
     clusters,
     controllers,
     plans,
+    policies,
     releases,
     rollouts,
     schedules,
@@ -40,7 +41,7 @@ class FleetCommands(CommandList):
     """The commands of fleet, as a user comes to need them."""
 
     order = (
-        *("init", "sync", "status", "explain", "exposure", "drift", "orphans", "lint", "window"),
+        *("init", "sync", "status", "diff", "explain", "exposure", "drift", "orphans", "lint", "window"),
         *("plan", "rollout", "run", "schedule", "notify", "report", "exception", "audit", "access"),
         *("cluster", "node", "agent"),
         *("demo", "lab"),
@@ -114,6 +115,7 @@ def root(
 app.command(rich_help_panel=FLEET)(inventory.init)
 app.command(rich_help_panel=FLEET)(inventory.sync)
 app.command(rich_help_panel=FLEET)(inventory.status)
+app.command(rich_help_panel=FLEET)(inventory.diff)
 app.command(rich_help_panel=FLEET)(exposure.exposure)
 app.command(rich_help_panel=FLEET)(drift.drift)
 app.command(rich_help_panel=FLEET)(drift.orphans)
@@ -126,6 +128,7 @@ for each in (approvals.approve, approvals.reject, approvals.approvals):
     plans.app.command()(each)
 app.add_typer(plans.app, name="plan", rich_help_panel=ROLLOUTS)
 app.add_typer(rollouts.app, name="rollout", rich_help_panel=ROLLOUTS)
+app.add_typer(policies.app, name="policy", rich_help_panel=ROLLOUTS)
 app.add_typer(reports.app, name="report", rich_help_panel=ROLLOUTS)
 app.add_typer(notifications.app, name="notify", rich_help_panel=ROLLOUTS)
 app.add_typer(access.app, name="access", rich_help_panel=ROLLOUTS)

@@ -7,16 +7,16 @@ from pathlib import Path
 from fleet.config.document import forms
 from fleet.config.document.reader import Reader
 from fleet.core.policy.access import Access, Holders, Role
-from fleet.core.records.identity import IdentityMethod
+from fleet.core.records.identity import UserMethod
 from fleet.core.text.paths import expanded
 
-METHODS: dict[str, IdentityMethod] = {"os": "os", "token": "token", "kubernetes": "kubernetes"}
+METHODS: dict[str, UserMethod] = {"os": "os", "token": "token", "kubernetes": "kubernetes"}
 
 
 def access(reader: Reader) -> Access:
     """Reads `access`. Adds a problem where no user is an admin, since no user could change the policy's access then."""
     part = reader.block("access")
-    default: IdentityMethod = "os"
+    default: UserMethod = "os"
     method = part.value("identity", forms.choice(METHODS), default)
     key = part.value("token_key", forms.TEXT, "")
     cluster = part.value("cluster", forms.NAME, "")

@@ -6,15 +6,29 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from fleet.core.engine.engine import Engine
 from fleet.core.engine.gate_questions import GateAnswer, GateQuestion
+from fleet.core.records.errors import FleetError
 from fleet.core.rollout.hooks.hook_state import HookResult
 from fleet.core.state.hook_calls import CallKey, HookAnswer, HookCall
 
 Measure = Callable[[GateQuestion], Awaitable[GateAnswer]]
-RunHook = Callable[[HookCall], Awaitable[HookAnswer]]
+
+
+class HookDriver(Protocol):
+    """Runs hooks of all kinds."""
+
+    async def run(self, call: HookCall) -> HookAnswer:
+        """Returns how the hook ended."""
+        ...
+
+    async def discard(self, call: HookCall) -> None:
+        """Removes what a hook has left that was stopped. Raises FleetError."""
+        ...
+
+
 Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
 
@@ -22,16 +36,16 @@ class BackgroundWork:
     def __init__(
         self,
         measure: Measure,
-        run_hook: RunHook,
+        hooks: HookDriver,
         spawn: Spawn,
         news: Callable[[], None],
         why_not: Callable[[str], str],
     ) -> None:
-        """`measure` measures a gate once, `run_hook` runs a hook to its end. `spawn` starts a task whose errors end the
+        """`measure` measures a gate once, `hooks` runs hooks. `spawn` starts a task whose errors end the
         loop. `news` is called when an answer is there. `why_not` returns why nothing may be done in a cluster now;
         empty: it may."""
         self._measure = measure
-        self._run_hook = run_hook
+        self._driver = hooks
         self._spawn = spawn
         self._news = news
         self._why_not = why_not
@@ -65,14 +79,21 @@ class BackgroundWork:
         try:
             why = self._why_not(call.cluster)
             not_started = HookAnswer(call.key, HookResult.NOT_STARTED, why)
-            answer = not_started if why else await self._run_hook(call)
+            answer = not_started if why else await self._driver.run(call)
         except asyncio.CancelledError:
             if call.key not in self._stopped:
                 raise
-            answer = HookAnswer(call.key, HookResult.STOPPED, "nothing waits for it any more")
+            answer = await self._stop(call)
         self._stopped.discard(call.key)
         del self._hooks[call.key]
         self._answer(answer)
+
+    async def _stop(self, call: HookCall) -> HookAnswer:
+        try:
+            await self._driver.discard(call)
+        except FleetError as error:
+            return HookAnswer(call.key, HookResult.STOPPED, f"it may still run: {error.message}")
+        return HookAnswer(call.key, HookResult.STOPPED, "nothing waits for it any more")
 
     def _answer(self, answer: GateAnswer | HookAnswer) -> None:
         self._answers.append(answer)

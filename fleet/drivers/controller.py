@@ -22,14 +22,13 @@ from fleet.core.records.errors import (
     TamperedError,
 )
 from fleet.core.records.retention import Retention
-from fleet.core.rollout.hooks.hook_state import HookResult
-from fleet.core.state.hook_calls import HookAnswer, HookCall
 from fleet.drivers.alerting.notifier import LOOK_SECONDS as NOTIFY
 from fleet.drivers.alerting.notifier import MessageStore, Notifier, Send
 from fleet.drivers.alerting.silencer import LOOK_SECONDS as SILENCE
 from fleet.drivers.alerting.silencer import Silencer
-from fleet.drivers.background import Measure, RunHook
+from fleet.drivers.background import Measure
 from fleet.drivers.executor import Executor
+from fleet.drivers.hooks import AllHooks
 from fleet.drivers.identity import abandoned, own_identity
 from fleet.drivers.journal.checkpoints import keep
 from fleet.drivers.journal.log import LOG
@@ -52,7 +51,6 @@ from fleet.drivers.timers.jobs import JobSchedule, JobsOf, no_jobs
 from fleet.drivers.timers.pace import WALL, Pace
 from fleet.drivers.timers.periodic import PeriodicTask
 from fleet.gates.measurement import answer
-from fleet.hooks.local import run_hook
 from fleet.receivers.receiver import send
 from fleet.system.clock import Clock
 
@@ -210,7 +208,7 @@ class Controller:
             abandoned,
             recorder.watch,
             self._measure,
-            _hook_runner(pipelines),
+            AllHooks(pipelines),
             self._pace.pause,
         )
         silencer = Silencer(self._database.journal, lambda: executor.rollouts, self._wall)
@@ -271,18 +269,6 @@ class Controller:
             for cluster in clusters:
                 with suppress(FleetError):
                     await cluster.close()
-
-
-def _hook_runner(pipelines: Mapping[str, ClusterPipeline]) -> RunHook:
-    """Returns what runs a hook: on this machine, or else in its cluster."""
-
-    async def run(call: HookCall) -> HookAnswer:
-        pipeline = pipelines.get(call.cluster)
-        answer = await run_hook(call) or (await pipeline.run_hook(call) if pipeline is not None else None)
-        why = f"cluster {call.cluster} runs no hooks of this kind"
-        return answer or HookAnswer(call.key, HookResult.FAILED, why)
-
-    return run
 
 
 async def _first(work: asyncio.Task[None], failure: asyncio.Future[None]) -> None:

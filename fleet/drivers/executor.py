@@ -28,7 +28,7 @@ from fleet.core.rollout.event import ClusterEvent, ClusterLost, ClusterSynced, J
 from fleet.core.rollout.record import ActionEnded, PodsTimed, UnknownRecord
 from fleet.core.rollout.replay import unfinished
 from fleet.core.rollout.rollout import Rollout
-from fleet.drivers.background import BackgroundWork, Measure, RunHook
+from fleet.drivers.background import BackgroundWork, HookDriver, Measure
 from fleet.drivers.foresight import Foresight
 from fleet.drivers.journal import log
 from fleet.drivers.journal.approvals import ledger_of
@@ -63,7 +63,7 @@ class Executor:
         abandoned: Callable[[str], bool],
         watcher: Callable[[str, ClusterEvent], None],
         measure: Measure,
-        run_hook: RunHook,
+        hooks: HookDriver,
         pause: Pause = asyncio.sleep,
     ) -> None:
         """`watcher` is called with every event, for the inventory. `measure` measures a gate once, `pause` waits before
@@ -80,7 +80,7 @@ class Executor:
         self._inbox: deque[ClusterEvent | asyncio.Future[None]] = deque()
         """Events, and who waits until those before have been observed."""
         self._news = asyncio.Event()
-        self._background = BackgroundWork(measure, run_hook, self._spawn, self._news.set, self._why_not_led)
+        self._background = BackgroundWork(measure, hooks, self._spawn, self._news.set, self._why_not_led)
         self._leases = {
             name: ClusterLease(pipeline.cluster, identity, abandoned, journal, pipeline.leader_work)
             for name, pipeline in pipelines.items()

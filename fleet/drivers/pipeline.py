@@ -57,6 +57,10 @@ class HookRunner(Protocol):
         """Returns how the hook ended; None: it is for the next runner."""
         ...
 
+    async def discard(self, call: HookCall) -> None:
+        """Removes what a hook has left that was stopped. Raises FleetError."""
+        ...
+
 
 class LeaderWork(Protocol):
     """Work that goes on for as long as this controller leads in the cluster."""
@@ -127,3 +131,8 @@ class ClusterPipeline:
             if answer is not None:
                 return answer
         return None
+
+    async def discard_hook(self, call: HookCall) -> None:
+        """Removes what a hook has left that was stopped. Raises FleetError."""
+        for runner in self._hook_runners:
+            await runner.discard(call)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from datetime import datetime
 
@@ -94,9 +94,12 @@ class KubeCluster:
         """Returns the log of a machine (`machine_log`)."""
         return await machine_log(self.transport, self._clock, machine, ask, seconds)
 
-    async def forbidden(self, remote: bool = False) -> tuple[Permission, ...]:
-        """Returns the permissions that fleet needs and does not have. `remote`: fleet reaches machines itself."""
-        return await access.missing(self.transport, needed(remote))
+    async def forbidden(
+        self, remote: bool = False, job_namespaces: Sequence[str] = ()
+    ) -> tuple[Permission, ...]:
+        """Returns the permissions that fleet needs and does not have. `remote`: fleet reaches machines itself.
+        `job_namespaces`: where hooks make Jobs."""
+        return await access.missing(self.transport, needed(remote, job_namespaces))
 
     async def close(self) -> None:
         for informer in self._informers:

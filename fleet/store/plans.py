@@ -81,6 +81,12 @@ class Plans:
         except (UsageError, TamperedError):
             return None
 
+    def last_of(self, looker: str) -> Plan | None:
+        """Returns the last plan that was stored for that user and not kept; None where there is none. Raises as `find`."""
+        with self._database.read() as transaction:
+            row = transaction.one("SELECT value FROM setting WHERE key = ?", [LOOKED + looker])
+        return self.find(row[0]) if row is not None else None
+
     def get(self, name: str) -> Plan:
         """Returns the plan of that id, or of a prefix that only one id has. Raises UsageError where no plan or several
         match, TamperedError where the plan was changed since it was saved, and SchemaError where the plan was written

@@ -11,6 +11,7 @@ from fleet.app.inventory.clusters import refuse_at_work
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.sources.registry import source_of
 from fleet.core.policy.access import Role
+from fleet.core.policy.hooks.job_namespaces import job_namespaces
 
 if TYPE_CHECKING:
     from fleet.kube.cluster import KubeCluster
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 def manifests(home: Home, name: str, image: str | None) -> str:
     """Returns the YAML that `install` would apply. `image` is that of the agent; None leaves the agent out.
 
-    The YAML is the same for every cluster, so the cluster need not be in the fleet yet, and no database is made.
+    The cluster need not be in the fleet yet, and no database is made.
     Raises UsageError for a cluster of the fleet that nothing can be installed into.
     """
     from fleet.kube.install.installation import as_yaml
@@ -28,7 +29,8 @@ def manifests(home: Home, name: str, image: str | None) -> str:
     store = home.store_if_any
     if store is not None and any(row.name == name for row in store.clusters.list()):
         _api_server(home, name)
-    return as_yaml(objects(image, home.policy_if_any().remote))
+    policy = home.policy_if_any()
+    return as_yaml(objects(image, policy.remote, job_namespaces(policy, name)))
 
 
 def install(home: Home, name: str, image: str | None) -> list[str]:
@@ -38,7 +40,8 @@ def install(home: Home, name: str, image: str | None) -> list[str]:
     from fleet.kube.install.installation import manifests as objects
 
     allowed(home, Role.ADMIN, "install fleet into clusters")
-    wanted = objects(image, home.policy_if_any().remote)
+    policy = home.policy_if_any()
+    wanted = objects(image, policy.remote, job_namespaces(policy, name))
 
     async def work() -> list[str]:
         async with _api_server(home, name) as cluster:

@@ -6,15 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
+from fleet.app.planning.standing_nodes import direct_nodes
 from fleet.app.wiring.home import Home
 from fleet.core.approval.difference import EffectDifference, differences
 from fleet.core.approval.effect import Effect, effect_of, make_effect, rule_of, strictest
 from fleet.core.approval.gate import ApprovalGate
 from fleet.core.approval.ledger import PlanApproval
 from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.node import NodeRef
 from fleet.core.planning.plan import Plan, short_id
 from fleet.core.policy.policy import ApprovalRule, Policy
 from fleet.core.records.errors import HeldError
@@ -64,10 +66,21 @@ def effect_now(plan: Plan, snapshots: Sequence[Snapshot], policy: Policy) -> Eff
         release=release or plan.target,
         start=plan.start,
         times=DurationEstimates(),
-        only=frozenset(planned) if plan.rolls_back else None,
+        only=_only(plan, frozenset(planned), snapshots, policy),
     )
     goals += [_with_canary(goal, planned.get(goal.node)) for goal in request.goals()]
     return make_effect(release, policy, goals)
+
+
+def _only(
+    plan: Plan, planned: frozenset[NodeRef], snapshots: Sequence[Snapshot], policy: Policy
+) -> frozenset[NodeRef] | None:
+    """Returns the nodes that the plan may have; None: all nodes of its pools."""
+    if plan.rolls_back:
+        return planned
+    if isinstance(plan.standing, UnsetType):
+        return None
+    return direct_nodes(policy, plan.standing.pool, plan.target, snapshots)
 
 
 def _with_canary(goal: Goal, planned: Goal | None) -> Goal:
@@ -161,14 +174,14 @@ def refuse_unapproved_rollout(home: Home, rollout: Rollout) -> None:
         )
 
 
-def start_of(plan: Plan, state: PlanState) -> Start:
-    """Returns what a rollout of the plan starts with, with who asked for it and who approved it."""
+def start_of(plan: Plan, state: PlanState, begin: Start | None = None) -> Start:
+    """Returns what a rollout of the plan starts with, or `begin`, with who asked for it and who approved it."""
     given = tuple(
         GivenApproval(each.by, each.at, each.plan, each.entry, each.comment, each.override)
         for each in state.approvals
     )
     found = StartApproval(plan.maker, hash_of(state.effect), state.rule.required, given)
-    return replace(plan.begin(), approval=found)
+    return replace(begin or plan.begin(), approval=found)
 
 
 def changes(found: Sequence[EffectDifference]) -> list[str]:

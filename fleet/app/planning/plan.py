@@ -23,6 +23,7 @@ from fleet.core.policy.access import Role
 from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import UnwritableError, UsageError
 from fleet.core.releases.release import Release
+from fleet.core.rollout.goal import StandingStart
 from fleet.core.rollout.replay import unfinished
 from fleet.store.plans import named
 
@@ -38,6 +39,13 @@ class RollbackScope(Struct, frozen=True):
     """The rollout that a rollback reverses, and the nodes that are brought back."""
 
     rollout: str
+    nodes: frozenset[NodeRef]
+
+
+class StandingScope(Struct, frozen=True):
+    """The standing policy that a plan is for, and the nodes that it upgrades."""
+
+    standing: StandingStart
     nodes: frozenset[NodeRef]
 
 
@@ -61,12 +69,13 @@ def make(
     version: str,
     snapshots: Sequence[Snapshot],
     lost: Mapping[str, str],
-    undoing: RollbackScope | None = None,
+    scope: RollbackScope | StandingScope | None = None,
     beyond: PlanExtras = GREEDY,
     keep: bool = False,
 ) -> Plan:
-    """Makes a plan and stores it in place of the user's previous plan; nothing is written to any cluster.
-    With `undoing` the plan has only those nodes. With `keep` the plan stays, even when the user makes other plans.
+    """Makes a plan and stores it in place of the user's previous plan; nothing is written to any cluster. With `scope` the
+    plan has only those nodes, and one for a standing policy is stored in that policy's name. With `keep` the plan stays,
+    even when the user makes other plans.
 
     `snapshots` are fresh, or the last known ones of clusters that do not answer, which `lost` names with the reason.
     Without `version` each plan goes to the newest release of the pools' stream. Raises UsageError for names that the
@@ -84,7 +93,7 @@ def make(
     times = measured(home.store.journal.entries(kinds=TIMED_KINDS), systems_of(snapshots))
     rollouts = standing(home.store.journal, home.store.folds).rollouts.values()
     kept = [rollout for rollout in rollouts if not rollout.active and unfinished(rollout)]
-    only = undoing.nodes if undoing is not None else None
+    only = scope.nodes if scope is not None else None
     whole = PlanRequest("", snapshots, policy, pools, release, now, times, lost, kept, only)
 
     def of_leg(request: PlanRequest, progress: PlanProgress = silent) -> Plan:
@@ -92,10 +101,16 @@ def make(
         return make_plan(replace(request, kept=mine, brought=etcd), progress)
 
     plan = planned_path(whole, of_leg, beyond)
-    rolls_back = undoing.rollout if undoing is not None else ""
-    plan = replace(plan, rolls_back=rolls_back, by=caller.identity.name)
+    match scope:
+        case StandingScope():
+            name = key = scope.standing.identity
+            plan = replace(plan, standing=scope.standing)
+        case _:
+            name, key = caller.identity.name, caller.key
+            plan = replace(plan, rolls_back=scope.rollout if scope is not None else "")
+    plan = replace(plan, by=name)
     try:
-        return home.store.plans.save(plan, "" if keep else caller.key)
+        return home.store.plans.save(plan, "" if keep else key)
     except UnwritableError as error:
         if keep:
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -11,6 +12,7 @@ from fleet.app.access.allowed import allowed
 from fleet.app.planning.approvals_wanted import want_approvals
 from fleet.app.planning.effects import has_rule, plan_again, refuse_unapproved, start_of, state_of
 from fleet.app.planning.override import ensure_override_approved
+from fleet.app.planning.rule_approval import approved_by_rule, start_by_rule
 from fleet.app.rollouts.calendars import calendars_at_start
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.rollouts.staleness import added_nodes, changed_nodes
@@ -23,13 +25,23 @@ from fleet.core.planning.plan import Plan, short_id
 from fleet.core.policy.access import Role
 from fleet.core.records.errors import HeldError, JournalMovedError, UsageError
 from fleet.core.rollout.codec import to_record
-from fleet.core.rollout.commands import CommandRecord, RolloutStarted
-from fleet.core.rollout.goal import Start
+from fleet.core.rollout.commands import CommandRecord, PlanApproved, RolloutStarted
+from fleet.core.rollout.goal import StandingStart, Start
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.text.durations import format_age, format_duration
 
 SHOWN = 5
 """The most changes that the refusal of a stale plan names."""
+
+
+class StandingOrder(NamedTuple):
+    """How a standing policy starts its own plan."""
+
+    standing: StandingStart
+    by_rule: bool
+    """Whether its rule approves the plan, and no user has to."""
+    check: Callable[[], None]
+    """Raises HeldError where the policy would not start this plan by the journal as it is now."""
 
 
 class Started(Struct, frozen=True):
@@ -43,11 +55,12 @@ def start(
     plan: Plan,
     fresh: Callable[[Sequence[str]], Sequence[Snapshot]],
     override: str | None = None,
+    order: StandingOrder | None = None,
 ) -> Started:
     """Commits the start of a rollout of the plan; a controller picks the rollout up.
 
     `override` is the reason for which the rollout ignores freezes; None: it waits for them. `fresh` reads those clusters
-    again and leaves out the ones that do not answer.
+    again and leaves out the ones that do not answer. `order`: a standing policy starts its plan, in its own name.
 
     Raises NotAllowedError without the role; HeldError where another rollout has one of the plan's pools or nodes, the
     clusters are no longer as the plan assumes, or approvals are missing; ConfigError for a policy with mistakes; UsageError
@@ -57,7 +70,7 @@ def start(
         raise UsageError("--override-freeze needs a reason, in one line", '--override-freeze "CVE-2026-1234"')
     caller = allowed(home, Role.OPERATOR, "start rollouts")
     store = home.store
-    begin = plan.begin()
+    begin = plan.begin() if order is None else replace(plan.begin(), standing=order.standing)
     if not begin.goals:
         raise HeldError(f"plan {short_id(plan.plan_id)} has nothing to do", "fleet status")
     ensure_nodes_free(home, begin, plan.pools)
@@ -75,21 +88,29 @@ def start(
     # may have made another plan meanwhile, which replaced it.
     store.plans.save(plan)
 
-    def checked() -> Start:
+    def checked() -> tuple[Start, Sequence[PlanApproved]]:
         ensure_nodes_free(home, begin, plan.pools)
-        asked = begin
-        if has_rule(plan, policy):
+        asked, given = begin, list[PlanApproved]()
+        if order is not None:
+            order.check()
+        if order is not None and order.by_rule:
+            state = state_of(home, plan, snapshots, policy)
+            given = [approved_by_rule(plan, state, order.standing)]
+            asked = start_by_rule(begin, state, given[0], home.now())
+        elif has_rule(plan, policy):
             state = state_of(home, plan, snapshots, policy)
             want_approvals(home, caller.actor, plan, state)
             refuse_unapproved(home, plan, state)
-            asked = start_of(plan, state)
+            asked = start_of(plan, state, begin)
         if override is None:
-            return asked
+            return asked, given
         ensure_override_approved(home, plan)
-        return replace(asked, override_freeze=override.strip())
+        return replace(asked, override_freeze=override.strip()), given
 
-    ident = _commit(home, caller.actor, checked, home.whole_policy())
-    new = added_nodes(plan, snapshots)
+    actor = caller.actor if order is None else order.standing.identity
+    ident = _commit(home, actor, checked, home.whole_policy())
+    # A standing policy leaves nodes out on purpose, and its plan was made a moment ago.
+    new = added_nodes(plan, snapshots) if order is None else []
     notes = [f"{len(new)} nodes have joined the pool since the plan: {', '.join(new[:SHOWN])}"] if new else []
     if policy != plan.policy:
         notes.append(
@@ -101,15 +122,18 @@ def start(
     return Started(ident, tuple(notes))
 
 
-def _commit(home: Home, actor: str, checked: Callable[[], Start], file: PolicyFile) -> str:
+def _commit(
+    home: Home, actor: str, checked: Callable[[], tuple[Start, Sequence[PlanApproved]]], file: PolicyFile
+) -> str:
     """Writes the start under the next free id and returns the id. Where two processes start at the same moment, one of
-    them sees the other's record. `checked` returns the start, or raises the refusal by the journal as it is then."""
+    them sees the other's record. `checked` returns the start and the approvals that are written with it, or raises the
+    refusal by the journal as it is then."""
     journal = home.store.journal
     while True:
         newest = journal.last()
-        begin = checked()
+        begin, approvals = checked()
         ident = Rollouts.load(home.store).next_id
-        records: list[CommandRecord] = [RolloutStarted(rollout=ident, start=begin)]
+        records: list[CommandRecord] = [*approvals, RolloutStarted(rollout=ident, start=begin)]
         if calendars := calendars_at_start(ident, begin, file):
             records.append(calendars)
         seen = newest.seq if newest is not None else 0

@@ -13,12 +13,14 @@ from functools import partial
 from importlib import import_module
 from typing import NamedTuple
 
+from fleet.app.standing.facts import automatic
 from fleet.app.wiring.home import Home
 from fleet.config.policy import PolicyFile, load_file
 from fleet.core.jobs.job import Job, JobRun
 from fleet.core.jobs.repeat import PeriodEnd, Repeat, RepeatInterval
 from fleet.core.policy.times.calendar_events import events_of
 from fleet.core.records.errors import FleetError
+from fleet.core.standing.outlook import follows
 from fleet.core.text.counts import counted
 from fleet.drivers.timers.jobs import JobsOf
 
@@ -55,6 +57,20 @@ def _calendars(file: PolicyFile) -> Iterator[JobPlan]:
         )
 
 
+POLICY_SECONDS = 60
+"""How often each standing policy is decided about."""
+
+
+def _policies(file: PolicyFile) -> Iterator[JobPlan]:
+    for pool in automatic(file.policy):
+        yield JobPlan(
+            f"policy {pool.name}",
+            f"upgrades pool {pool.name} to new releases of {follows(pool)} (upgrade)",
+            RepeatInterval(POLICY_SECONDS),
+            {"pool": pool.name},
+        )
+
+
 def _feeds(file: PolicyFile) -> Iterator[JobPlan]:
     if file.release_feeds:
         count = len(file.release_feeds)
@@ -88,6 +104,7 @@ SOURCES: Sequence[JobSource] = (
     JobSource("fleet.app.releases.sync:run_job", _feeds),
     # The forms of a report belong to the command line, which is above this room.
     JobSource("fleet.cli.report.scheduled:write", _reports),
+    JobSource("fleet.app.standing.job:perform", _policies),
 )
 """Every kind of job."""
 

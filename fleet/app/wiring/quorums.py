@@ -66,13 +66,15 @@ def guarded(cluster: KubeCluster, site: str, policy: Policy, played: Path) -> Cl
     from fleet.app.wiring.reach import agents_of
     from fleet.drivers.pipeline import ClusterPipeline
     from fleet.drivers.quorum_monitor import QuorumMonitor
+    from fleet.hooks.job import JobRunner
     from fleet.system.clock import WallClock
 
     monitor = QuorumMonitor(cluster.name, groups_of(cluster, site, policy), WallClock())
+    jobs = JobRunner(cluster.transport)
     if not policy.remote:
-        return ClusterPipeline(cluster, [monitor], [monitor])
+        return ClusterPipeline(cluster, [monitor], [monitor], hook_runners=[jobs])
     agents = agents_of(cluster, policy, played)
-    return ClusterPipeline(cluster, [agents, monitor], [monitor], agents)
+    return ClusterPipeline(cluster, [agents, monitor], [monitor], agents, [jobs])
 
 
 async def with_quorums(snapshot: Snapshot, cluster: KubeCluster, policy: Policy) -> Snapshot:

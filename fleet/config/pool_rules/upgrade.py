@@ -11,7 +11,7 @@ from fleet.config.document import forms
 from fleet.config.document.reader import Reader
 from fleet.config.document.rule import read_rule
 from fleet.core.policy.policy import ApprovalRule, Pool
-from fleet.core.policy.upgrade_rule import SoakRule, UpgradeRule
+from fleet.core.policy.upgrades.upgrade_rule import SoakRule, UpgradeRule
 from fleet.core.standing.facts import needs_users
 
 SEVERITIES = ("critical", "high", "medium", "low")

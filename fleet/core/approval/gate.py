@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from fleet.core.approval.effect import Effect, effect_of, rule_of
-from fleet.core.approval.ledger import Ledger
+from fleet.core.approval.ledger import Ledger, enough
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.steps import Step
 
@@ -30,6 +30,6 @@ class ApprovalGate:
         if rollout.id not in self._effects:
             self._effects[rollout.id] = effect_of(rollout.start)
         approvals = self.ledger.in_force(self._effects[rollout.id], now, rule.valid_seconds)
-        if len(approvals) >= rule.required:
+        if enough(approvals, rule.required):
             return ""
         return f"{len(approvals)} of {rule.required} approvals of its plan are in force"

@@ -122,6 +122,12 @@ class Ledger:
         return list(counted.values())
 
 
+def enough(approvals: Collection[PlanApproval], required: int) -> bool:
+    """Returns whether the approvals that count are as many as required. That of a standing policy is enough alone: its
+    rule says that no user has to approve."""
+    return len(approvals) >= required or any(each.by.method == "policy" for each in approvals)
+
+
 def pack(effect: Effect) -> bytes:
     """Returns the effect in little memory; equal effects, whatever the order of their keys, give equal bytes."""
     return zlib.compress(msgspec.json.encode(effect, order="sorted"))

@@ -14,7 +14,7 @@ from fleet.core.policy.policy import Policy
 from fleet.core.records.doubt import DoubtKind
 from fleet.core.records.held import Held
 from fleet.core.releases.release import Release
-from fleet.core.rollout.goal import Goal, Start
+from fleet.core.rollout.goal import Goal, StandingStart, Start
 
 
 class PlannedStep(Struct, frozen=True):
@@ -230,6 +230,9 @@ class Plan(Struct, frozen=True):
     """The user who made the plan, and may therefore not approve the plan. UNSET: the plan was not stored, or an older fleet
     made it."""
 
+    standing: StandingStart | UnsetType = UNSET
+    """The standing policy that made the plan for itself. UNSET: a user made the plan."""
+
     @property
     def maker(self) -> str:
         """Returns who made the plan; empty if that is not known."""
@@ -253,4 +256,11 @@ class Plan(Struct, frozen=True):
             for run in self.runs
         )
         held = tuple(hold.goal for hold in self.held if hold.goal is not None)
-        return Start(self.plan_id, self.target, self.policy, planned + held, self.run_seconds)
+        return Start(
+            self.plan_id,
+            self.target,
+            self.policy,
+            planned + held,
+            self.run_seconds,
+            standing=self.standing,
+        )

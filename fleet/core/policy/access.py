@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from fleet.core.records.identity import Identity, IdentityMethod
+from fleet.core.records.identity import Identity, UserMethod
 
 
 class Role(StrEnum):
@@ -40,7 +40,7 @@ class Holders(Struct, frozen=True):
 class Access(Struct, frozen=True):
     """The part `access` of the policy. It does not act on nodes, so plans do not contain it."""
 
-    method: IdentityMethod = "os"
+    method: UserMethod = "os"
     """The only way in which users of this fleet are identified: a name from two sources could be two persons."""
     token_key: str = ""
     """Path of the public key (Ed25519, PEM) that tokens are signed with."""

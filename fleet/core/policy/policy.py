@@ -17,7 +17,7 @@ from fleet.core.policy.hooks.hook import Hooks
 from fleet.core.policy.rollout_stage import RolloutStage
 from fleet.core.policy.times.freeze import Freeze, FreezeCalendar
 from fleet.core.policy.times.window import RecurringWindow, Window, WindowLevel
-from fleet.core.policy.upgrade_rule import UpgradeRule
+from fleet.core.policy.upgrades.upgrade_rule import UpgradeRule
 from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import Quorum, QuorumRule
 from fleet.core.releases.release import Release, Stream, is_release

@@ -6,9 +6,10 @@ from typing import Literal
 
 from msgspec import Struct
 
-IdentityMethod = Literal["os", "token", "kubernetes"]
+UserMethod = Literal["os", "token", "kubernetes"]
+IdentityMethod = UserMethod | Literal["policy"]
 """`os`: the user of the operating system. `token`: the subject of a signed token. `kubernetes`: the user as an API
-server authenticates the kubeconfig's credentials."""
+server authenticates the kubeconfig's credentials. `policy`: no user, but the standing policy of a pool."""
 
 
 class Identity(Struct, frozen=True):
@@ -18,7 +19,8 @@ class Identity(Struct, frozen=True):
     name: str
     method: IdentityMethod = "os"
     source: str = ""
-    """The host of an OS user, the id of the key and of the token, or the cluster whose API server answered."""
+    """The host of an OS user, the id of the key and of the token, the cluster whose API server answered, or the hash
+    of the standing policy's rule."""
 
     def __str__(self) -> str:
         return (

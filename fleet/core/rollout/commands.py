@@ -144,6 +144,12 @@ class PlanRejected(CommandRecord, frozen=True, gc=False, kw_only=True, tag="reje
     by: Identity
 
 
+class PolicyResumed(CommandRecord, frozen=True, gc=False, kw_only=True, tag="resume-policy"):
+    """Resumes the standing policy of a pool: failures, aborts and rollbacks so far no longer count for it."""
+
+    pool: str
+
+
 class ExceptionRequested(CommandRecord, frozen=True, gc=False, kw_only=True, tag="exception"):
     """Asks that nodes may stay behind a release until a given moment. Another user has to grant that."""
 
@@ -188,6 +194,7 @@ COMMANDS: tuple[type[CommandRecord], ...] = (
     ApprovalWanted,
     PlanApproved,
     PlanRejected,
+    PolicyResumed,
     ExceptionRequested,
     ExceptionGranted,
     ExceptionRevoked,

@@ -50,7 +50,8 @@ class StandingDecision(Struct, frozen=True):
     """The releases that are newer than what some node of the pool runs, newest first."""
     ask: str = ""
     """The version for which a plan is to be made, for users to approve. Empty: none."""
-    stream: str = ""
+    zone: str = "UTC"
+    """The time zone of the pool's windows."""
 
     @property
     def chosen(self) -> Candidate | None:
@@ -79,7 +80,7 @@ def _decision(
 
     def answer(state: StandingState, obstacle: StandingObstacle | None = None) -> StandingDecision:
         return StandingDecision(
-            facts.pool.name, state, target, obstacle, when, found, _to_ask(facts, found), facts.stream.name
+            facts.pool.name, state, target, obstacle, when, found, _to_ask(facts, found), opening.zone
         )
 
     if busy := busy_with(facts):

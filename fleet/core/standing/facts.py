@@ -11,7 +11,7 @@ from msgspec import Struct, UnsetType
 
 from fleet.core.policy.policy import ApprovalRule, Policy, Pool
 from fleet.core.policy.schedule import Schedules
-from fleet.core.policy.upgrade_rule import SoakRule, UpgradeRule
+from fleet.core.policy.upgrades.upgrade_rule import SoakRule, UpgradeRule
 from fleet.core.releases.release import Release, Stream
 from fleet.core.standing.past import InPlace, PastRollout
 from fleet.core.standing.reach import ReleaseOrder, ReleaseReach

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct, UnsetType
 
 from fleet.core.policy.policy import Pool
-from fleet.core.policy.upgrade_rule import SoakRule
+from fleet.core.policy.upgrades.upgrade_rule import SoakRule
 from fleet.core.releases.release import Release
 from fleet.core.rollout.rollout import RolloutState
 from fleet.core.standing.facts import StandingFacts, needs_users

@@ -78,6 +78,10 @@ class ReleaseOrder:
                     counts["stuck"] += count
         return ReleaseReach(direct, barred, counts["stuck"], counts["newer"], counts["unknown"])
 
+    def goes(self, running: str, release: Release) -> bool:
+        """Returns whether a node that runs this version would go to the release."""
+        return bool(self.reach(release, {running: 1}).direct)
+
     def _path(self, release: Release) -> UpgradePaths:
         if release.version not in self._paths:
             self._paths[release.version] = UpgradePaths(self._stream, release)

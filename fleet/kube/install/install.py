@@ -14,7 +14,14 @@ from fleet.core.text.untrusted import UnreadableError, decode
 from fleet.core.third_parties import keep_off
 from fleet.kube.client.retry import retry_on_conflict
 from fleet.kube.client.transport import Transport
-from fleet.kube.install.installation import MANAGED_BY, OWNER, Manifest, manifests
+from fleet.kube.install.installation import (
+    HOOKS,
+    MANAGED_BY,
+    OWNER,
+    Manifest,
+    manifests,
+    roles_of_jobs,
+)
 from fleet.kube.objects.api_resource import ApiResource
 from fleet.kube.objects.errors import ApiRequest, ConflictError, NotFoundError
 from fleet.kube.objects.marks import UNSCHEDULABLE_TAINT
@@ -79,13 +86,27 @@ async def uninstall(transport: Transport) -> Uninstalled:
 
     No controller may work on the cluster meanwhile: it would set its marks again. A second call finds nothing.
     """
-    objects = tuple(reversed(manifests("of no matter")))
+    spaces = await _namespaces_of_hooks(transport)
+    objects = (*roles_of_jobs(spaces), *reversed(manifests("of no matter")))
     deleted = tuple([await _delete(transport, manifest) for manifest in objects])
     nodes = await _unmark(transport)
     for deletion in deleted:
         if deletion.result == "deleted":
             await _until(transport, deletion.manifest, _absent, GONE_SECONDS, "gone")
     return Uninstalled(deleted, nodes)
+
+
+async def _namespaces_of_hooks(transport: Transport) -> list[str]:
+    """Returns the namespaces in which `apply` has made roles for the Jobs of hooks."""
+    group, query = "rbac.authorization.k8s.io", {"labelSelector": f"{MANAGED_BY}={OWNER}"}
+    found = set()
+    for resource in ("roles", "rolebindings"):
+        listed = ApiRequest(
+            verb="list", path=f"/apis/{group}/v1/{resource}", group=group, resource=resource, query=query
+        )
+        items = _json(await transport.call(listed)).get("items") or []
+        found |= {item["metadata"]["namespace"] for item in items if item["metadata"]["name"] == HOOKS}
+    return sorted(found)
 
 
 async def _find(transport: Transport, manifest: Manifest) -> JsonObject | None:

@@ -12,11 +12,13 @@ import yaml
 from msgspec import Struct
 
 from fleet.core.records.errors import UsageError
-from fleet.kube.objects.permissions import Permission, needed
+from fleet.kube.objects.permissions import Permission, needed, of_jobs
 
 NAMESPACE = "fleet-system"
 CONTROLLER = "fleet-controller"
 """The name of the agent's service account and of its roles."""
+HOOKS = "fleet-hooks"
+"""The name of the roles in the namespaces in which hooks make Jobs."""
 MANAGED_BY = "app.kubernetes.io/managed-by"
 OWNER = "fleet"
 AGENT_LABELS = {"app.kubernetes.io/name": "fleet-agent"}
@@ -59,9 +61,11 @@ class Manifest(Struct, frozen=True):
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
 
 
-def manifests(image: str | None, remote: bool = False) -> tuple[Manifest, ...]:
+def manifests(
+    image: str | None, remote: bool = False, job_namespaces: Sequence[str] = ()
+) -> tuple[Manifest, ...]:
     """Returns every object to install, in order. `image`: the agent's; None leaves its DaemonSet out. `remote`: the
-    controller works on machines itself.
+    controller works on machines itself. `job_namespaces`: where hooks make Jobs; these namespaces exist already.
 
     Raises UsageError for an empty image, and for one whose digest is not a digest.
     """
@@ -70,6 +74,7 @@ def manifests(image: str | None, remote: bool = False) -> tuple[Manifest, ...]:
     if image is not None and "@" in image and not by_digest(image):
         raise UsageError(f"{image}: its digest is not a digest", "NAME@sha256: and 64 hexadecimal digits")
     bodies = [_completed(body, image, remote) for body in _files()]
+    bodies += [body for namespace in job_namespaces for body in _roles_of_jobs(namespace)]
     return tuple(_manifest(body) for body in bodies if image is not None or body["kind"] != "DaemonSet")
 
 
@@ -101,6 +106,31 @@ def _files() -> list[dict[str, Any]]:
     files = sorted((file for file in folder.iterdir() if file.name.endswith(".yaml")), key=lambda f: f.name)
     # An alias of the YAML is one object in several places; after this it is several.
     return [json.loads(json.dumps(body)) for file in files for body in yaml.safe_load_all(file.read_text())]
+
+
+def _roles_of_jobs(namespace: str) -> list[dict[str, Any]]:
+    """Returns what lets the controller run the Jobs of hooks in a namespace, and in no other."""
+    api = "rbac.authorization.k8s.io"
+    metadata = {"name": HOOKS, "namespace": namespace, "labels": {MANAGED_BY: OWNER}}
+    role = {
+        "apiVersion": f"{api}/v1",
+        "kind": "Role",
+        "metadata": metadata,
+        "rules": rules(of_jobs(namespace), namespace),
+    }
+    binding = {
+        "apiVersion": f"{api}/v1",
+        "kind": "RoleBinding",
+        "metadata": metadata,
+        "roleRef": {"apiGroup": api, "kind": "Role", "name": HOOKS},
+        "subjects": [{"kind": "ServiceAccount", "name": CONTROLLER, "namespace": NAMESPACE}],
+    }
+    return [role, binding]
+
+
+def roles_of_jobs(namespaces: Sequence[str]) -> tuple[Manifest, ...]:
+    """Returns the objects that `manifests` adds for these namespaces."""
+    return tuple(_manifest(body) for namespace in namespaces for body in _roles_of_jobs(namespace))
 
 
 def _completed(body: dict[str, Any], image: str | None, remote: bool) -> dict[str, Any]:

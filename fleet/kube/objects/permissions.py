@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 LEASE_NAMESPACE = "fleet-system"
@@ -91,5 +93,17 @@ REMOTE = Permission(
 """Needed only where a pool is reached without agents: otherwise the controller cannot answer in an agent's place."""
 
 
-def needed(remote: bool) -> tuple[Permission, ...]:
-    return (*PERMISSIONS, REMOTE) if remote else PERMISSIONS
+def needed(remote: bool, job_namespaces: Sequence[str] = ()) -> tuple[Permission, ...]:
+    """Returns the permissions of a controller. `remote`: it works on machines itself. `job_namespaces`: where hooks make
+    Jobs."""
+    jobs = [rule for namespace in job_namespaces for rule in of_jobs(namespace)]
+    return (*PERMISSIONS, *([REMOTE] if remote else ()), *jobs)
+
+
+def of_jobs(namespace: str) -> tuple[Permission, ...]:
+    """Returns the permissions that hooks need which make Jobs in this namespace."""
+    return (
+        Permission("batch", "jobs", ("get", "create", "delete"), "run the Jobs of hooks", namespace),
+        Permission("", "pods", ("list",), "find the pods of the Jobs of hooks", namespace),
+        Permission("", "pods/log", ("get",), "keep the output of the Jobs of hooks", namespace),
+    )

@@ -6,7 +6,7 @@ import pytest
 from msgspec import UNSET
 
 from fleet.config import loads
-from fleet.core.policy.upgrade_rule import SoakRule, UpgradeRule
+from fleet.core.policy.upgrades.upgrade_rule import SoakRule, UpgradeRule
 from fleet.core.records.errors import ConfigError
 
 FILE = """

@@ -13,6 +13,7 @@ from fleet.app.wiring.quorums import guarded, with_quorums
 from fleet.app.wiring.sources.source import HostClaimer, Inspection
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.machine import LogAsk
+from fleet.core.policy.hooks.job_namespaces import job_namespaces
 from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import FleetError, ForbiddenError, UsageError
 from fleet.core.text.paths import expanded
@@ -46,7 +47,7 @@ class KubeconfigSource:
         """Reads the cluster before it is added, and finds which permissions fleet lacks there. Raises ForbiddenError
         where fleet may not list nodes or pods."""
         async with self.api_server() as cluster:
-            missing = await cluster.forbidden(policy.remote)
+            missing = await cluster.forbidden(policy.remote, job_namespaces(policy, self._row.name))
             unreadable = [
                 rule for rule in missing if rule.resource in ("nodes", "pods") and "list" in rule.verbs
             ]

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from fleet.core.policy.policy import Policy, Pool
 from fleet.core.policy.times.window import Window
-from fleet.core.policy.upgrade_rule import UpgradeRule
+from fleet.core.policy.upgrades.upgrade_rule import UpgradeRule
 from fleet.core.releases.release import Release, Stream
 from fleet.core.standing.facts import RunningNodes, StandingFacts
 from fleet.core.standing.past import PastPart, PastRollout

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from fleet.core.policy.policy import ApprovalRule
 from fleet.core.policy.rollout_stage import RolloutStage
 from fleet.core.policy.times.freeze import Freeze
-from fleet.core.policy.upgrade_rule import SoakRule, UpgradeRule
+from fleet.core.policy.upgrades.upgrade_rule import SoakRule, UpgradeRule
 from fleet.core.releases.phasing import Phasing
 from fleet.core.releases.release import Advisory, Release
 from fleet.core.standing.decision import StandingDecision, StandingState, decide

@@ -1,0 +1,1 @@
+"""Use cases of standing policies: what each does next, and doing it."""

@@ -1,0 +1,1 @@
+"""How pools get new releases."""
