@@ -8,8 +8,13 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from fleet.app.reporting.drift import drift_of, orphans_of
+from fleet.app.wiring.home import Home
 from fleet.core.reporting.selection import Selection
 from tests.unit.app.homes import a_home, small_cluster
+
+
+def kinds(home: Home) -> list[str]:
+    return [one.kind for one in orphans_of(home).findings]
 
 
 def test_node_is_an_orphan_after_an_hour_without_ready(tmp_path: Path) -> None:
@@ -17,13 +22,12 @@ def test_node_is_an_orphan_after_an_hour_without_ready(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home", small)
     away = replace(small, nodes=(replace(small.nodes[0], ready=False), *small.nodes[1:]))
     inventory, now = home.store.inventory, home.now()
-    kinds = lambda: [one.kind for one in orphans_of(home).findings]  # noqa: E731
     inventory.sync(small, at=now - timedelta(hours=3), source="sync")
     inventory.sync(away, at=now - timedelta(minutes=30), source="sync")
-    assert "not-ready" not in kinds()
+    assert "not-ready" not in kinds(home)
     inventory.sync(small, at=now - timedelta(minutes=20), source="sync")
     inventory.sync(replace(away, machines=()), at=now - timedelta(minutes=10), source="sync")
-    assert "not-ready" not in kinds()
+    assert "not-ready" not in kinds(home)
 
 
 def test_since_is_when_the_last_time_without_ready_began(tmp_path: Path) -> None:
