@@ -16,6 +16,7 @@ class NotificationEvent(StrEnum):
     HALTED = "halted"
     APPROVAL_WANTED = "approval-wanted"
     GATE_FAILED = "gate-failed"
+    HOOK_FAILED = "hook-failed"
     ABORTED = "aborted"
     DONE = "done"
 
@@ -25,6 +26,7 @@ IMPORTANT = frozenset(
         NotificationEvent.HALTED,
         NotificationEvent.APPROVAL_WANTED,
         NotificationEvent.GATE_FAILED,
+        NotificationEvent.HOOK_FAILED,
     }
 )
 """These are sent before all others: the rollout does not go on without an operator."""
