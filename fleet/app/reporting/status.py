@@ -53,7 +53,7 @@ def fleet_status(home: Home, selection: Selection = EVERYTHING) -> FleetStatus:
         etas(home, rollouts.active) if stands is None else {},
         {ref: waiting_node.since for ref, waiting_node in waiting.items()},
     )
-    _refuse_unknown(selection, found, policy)
+    refuse_unknown(selection, found, policy)
     return replace(found, quorums=quorums_of(home, chosen, policy), standstill=stands)
 
 
@@ -64,7 +64,8 @@ def policy_for(home: Home, known: Iterable[KnownNode]) -> Policy:
     return Policy(pools=label_pools(node.node for node in known if node.node is not None))
 
 
-def _refuse_unknown(selection: Selection, found: FleetStatus, policy: Policy) -> None:
+def refuse_unknown(selection: Selection, found: FleetStatus, policy: Policy) -> None:
+    """Raises UsageError for a site or pool that does not exist, and for a selection without nodes."""
     sites = {node.site for node in found.nodes}.union(*(cluster.sites for cluster in found.clusters))
     for name in selection.sites:
         if name not in sites:
