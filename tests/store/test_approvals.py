@@ -22,7 +22,9 @@ from fleet.app.rollouts.start import start
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.sources.simulated_clock import CLOCK
 from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.notifications.derivation import messages_of
 from fleet.core.planning.plan import Plan
+from fleet.core.policy.alerting.notification import NotificationEvent
 from fleet.core.records.errors import FleetError, HeldError, UsageError
 from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import Rollout, RolloutState
@@ -321,3 +323,20 @@ def test_a_controller_that_comes_after_the_approval_has_expired_begins_nothing(
 
 def rollout_of(home: Home) -> Rollout:
     return rollouts_of(home.store.journal.entries())["r-1"]
+
+
+def test_a_start_without_approvals_is_recorded_once_and_not_after_a_rejection(home: Home) -> None:
+    made = planned(home)
+    for _ in range(2):
+        with acting(home, "ada"), pytest.raises(HeldError):
+            start(home, made, lambda names: ())
+    assert kinds(home) == {"approval-wanted": 1}
+    (wanted,) = messages_of(home.store.journal.entries()).messages
+    assert wanted.events == (NotificationEvent.APPROVAL_WANTED,) and wanted.waits
+    approved(home, made)
+    assert messages_of(home.store.journal.entries()).settled == (wanted.key,)
+    with acting(home, "eve"):
+        reject(home, made, "not this week")
+    with acting(home, "ada"), pytest.raises(HeldError):
+        start(home, made, lambda names: ())
+    assert kinds(home) == {"approval-wanted": 1, "approve": 1, "reject": 1}

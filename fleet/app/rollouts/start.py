@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.app.access.allowed import allowed
+from fleet.app.planning.approvals_wanted import want_approvals
 from fleet.app.planning.effects import has_rule, plan_again, refuse_unapproved, start_of, state_of
 from fleet.app.planning.override import ensure_override_approved
 from fleet.app.planning.rule_approval import approved_by_rule, start_by_rule
@@ -98,6 +99,7 @@ def start(
             asked = start_by_rule(begin, state, given[0], home.now())
         elif has_rule(plan, policy):
             state = state_of(home, plan, snapshots, policy)
+            want_approvals(home, caller.actor, plan, state)
             refuse_unapproved(home, plan, state)
             asked = start_of(plan, state, begin)
         if override is None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from fleet.app.approvals.exceptions import exceptions, grant, request, revoke
 from fleet.app.reporting.period import report_of_span
@@ -15,6 +16,7 @@ from fleet.cli.main import run
 from fleet.cli.report import markdown, period_page, period_text
 from fleet.core.approval.exceptions import PatchException
 from fleet.core.records.errors import HeldError, NotAllowedError, UsageError
+from fleet.core.reporting.period.compliance import PunctualityCounts
 from fleet.core.reporting.period.deadline import Deadline
 from fleet.core.reporting.period.span import quarter_of
 from fleet.lab.simulation.builders import NEW, START, a_node, a_snapshot
@@ -100,6 +102,17 @@ def test_the_report_counts_it_apart_and_says_who_decided(home: Home) -> None:
             assert "Exceptions that users decided on" in plain
             assert "asked for by ada" in plain and "granted by eve" in plain and "lapses in 20.0 d" in plain
     assert [each.granted for each in made.compliance.exceptions] == []
+
+
+def test_every_form_has_a_column_for_excepted_nodes(home: Home) -> None:
+    made = report_of_span(home, quarter_of(home.now()), (), Deadline("30 days", 30))
+    counts = PunctualityCounts(due=3, in_time=1, late=0, overdue=0, open=0, share=0.333333, excepted=2)
+    releases = tuple(replace(each, counts=counts) for each in made.compliance.releases if each.due)
+    excepted = replace(made, compliance=replace(made.compliance, counts=counts, releases=releases))
+    for text in (period_text.text, period_page.page, markdown.period):
+        assert "excepted" in text(excepted).lower() and "33.3%" in text(excepted)
+    assert max(map(len, period_text.text(excepted).splitlines())) <= 80
+    assert "excepted" not in period_text.text(made)
 
 
 def test_the_commands(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
