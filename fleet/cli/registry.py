@@ -41,7 +41,7 @@ class FleetCommands(CommandList):
     """The commands of fleet, as a user comes to need them."""
 
     order = (
-        *("init", "sync", "status", "explain", "exposure", "drift", "orphans", "lint", "window"),
+        *("init", "sync", "status", "diff", "explain", "exposure", "drift", "orphans", "lint", "window"),
         *("plan", "rollout", "run", "schedule", "notify", "report", "exception", "audit", "access"),
         *("cluster", "node", "agent"),
         *("demo", "lab"),
@@ -115,6 +115,7 @@ def root(
 app.command(rich_help_panel=FLEET)(inventory.init)
 app.command(rich_help_panel=FLEET)(inventory.sync)
 app.command(rich_help_panel=FLEET)(inventory.status)
+app.command(rich_help_panel=FLEET)(inventory.diff)
 app.command(rich_help_panel=FLEET)(exposure.exposure)
 app.command(rich_help_panel=FLEET)(drift.drift)
 app.command(rich_help_panel=FLEET)(drift.orphans)

@@ -19,6 +19,7 @@ from fleet.config.pool_rules.playbook import mistake_in
 from fleet.config.pool_rules.upgrade import SoakNames, check, upgrade
 from fleet.config.selector import hidden, selector
 from fleet.config.times.window import windows
+from fleet.core.policy.gate import WorkloadsGate
 from fleet.core.policy.hooks.hook import PlaybookHook
 from fleet.core.policy.policy import PLAYBOOKS, ApprovalRule, DrainRule, Limits, Pool
 from fleet.core.releases.release import Stream
@@ -75,6 +76,9 @@ def _pool(reader: Reader, base: Pool, known: KnownStreams, names: SoakNames) -> 
         reader.caution(
             f"none of them is used: its nodes are reached by {rules.reach}, not by playbook", "playbooks"
         )
+    compares = [gate.name for gate in rules.gates or () if isinstance(gate, WorkloadsGate)]
+    if compares and not rules.canaries:
+        reader.caution(f"gate {compares[0]} compares nothing: the pool has no canaries", "gates")
     clusters = reader.values("clusters", forms.NAME)
     for rule in rules.silences or ():
         if len(clusters) != 1 and needs_cluster(rule):

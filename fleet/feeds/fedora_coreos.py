@@ -41,7 +41,7 @@ class IndexedRelease(Struct, frozen=True):
 
     version: str
     commits: tuple[Commit, ...] = ()
-    images: tuple[OciImage, ...] = field(default=(), name="oci-images")
+    images: tuple[OciImage, ...] | None = field(default=None, name="oci-images")
 
 
 class ReleaseIndex(Struct, frozen=True):
@@ -102,9 +102,13 @@ def read(feed: FedoraCoreosFeed, documents: Documents) -> tuple[Release, ...]:
 
 def _release(indexed: IndexedRelease, updates: UpdateMetadata, payload: str) -> Release:
     if payload == "oci":
-        digests = {architecture(each.architecture): digest_in(each.reference) for each in indexed.images}
+        digests = {
+            architecture(each.architecture): digest_in(each.reference) for each in indexed.images or ()
+        }
     else:
-        digests = {architecture(each.architecture): sha256(each.checksum) for each in indexed.commits}
+        # An architecture that a release was not built for has no checksum.
+        commits = [each for each in indexed.commits if each.checksum]
+        digests = {architecture(each.architecture): sha256(each.checksum) for each in commits}
     rollout = phasing(updates.rollout)
     begins = not isinstance(rollout, UnsetType) and rollout.start > EPOCH
     return Release(

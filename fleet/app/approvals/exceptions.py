@@ -9,11 +9,12 @@ from fleet.app.access.allowed import allowed
 from fleet.app.access.caller import Caller
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.names import pool_named, there_is
-from fleet.core.approval.exceptions import KINDS, Exceptions, PatchException
+from fleet.core.approval.exceptions import Exceptions, PatchException
 from fleet.core.policy.access import Role
 from fleet.core.records.errors import HeldError, JournalMovedError, NotAllowedError, UsageError
 from fleet.core.rollout.codec import to_record
 from fleet.core.rollout.commands import ExceptionGranted, ExceptionRequested, ExceptionRevoked
+from fleet.drivers.journal.approvals import exceptions_of
 
 LONGEST = timedelta(days=366)
 """The longest exception: whoever accepts a risk looks at it again at least once a year."""
@@ -22,9 +23,7 @@ ExceptionRecord = ExceptionRequested | ExceptionGranted | ExceptionRevoked
 
 def exceptions(home: Home) -> Exceptions:
     """Returns all exceptions, oldest first."""
-    found = Exceptions()
-    found.apply(home.store.journal.entries(kinds=KINDS))
-    return found
+    return exceptions_of(home.store.journal)
 
 
 def request(

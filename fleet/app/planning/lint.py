@@ -15,10 +15,11 @@ from fleet.app.wiring.quorums import annotated
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.linting.finding import LintFinding, LintResult
 from fleet.core.linting.lint import lint
-from fleet.core.linting.policy_checks import check_approvals, check_streams, check_windows
+from fleet.core.linting.policy_checks import check_approvals, check_exceptions, check_streams, check_windows
 from fleet.core.policy.policy import Policy, Pool
 from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.records.errors import UsageError
+from fleet.drivers.journal.approvals import exceptions_of
 
 if TYPE_CHECKING:
     from fleet.config import Caution
@@ -49,8 +50,10 @@ def lint_fleet(home: Home, clusters: Sequence[str] = ()) -> LintResult:
     everyone = {row.name for row in store.clusters.list()} if store else set()
     own = _groups_of(policy, {row.name for row in rows}, everyone)
     gates = unanswered_gates(policy) if store is not None else ()
+    every = exceptions_of(store.journal).values() if store is not None else ()
+    decided = check_exceptions(every, home.now())
     found = lint(own, known, unread, _annotated(known), whole=not clusters)
-    return _with(cautions, found, (*gates, *_policy_findings(home, policy, known)))
+    return _with(cautions, found, (*gates, *decided, *_policy_findings(home, policy, known)))
 
 
 def lint_dump(home: Home, cluster: str, path: Path) -> LintResult:

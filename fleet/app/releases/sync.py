@@ -80,7 +80,7 @@ def _sync(home: Home, feed: StreamFeed, accepted: bool) -> SyncedFeed:
         files.copy.parent.mkdir(mode=0o700, exist_ok=True)
         documents = Documents(_documents(files.documents))
         found = merged(known, _read(feed.source, documents))
-        why = "" if accepted and found else refusal(known, found)
+        why = refusal(() if accepted else known, found)
         if why:
             raise FeedError(f"{why}: refused; {ACCEPT.replace('STREAM', feed.stream)}")
         _write_copy(files, feed.source, before, found, documents, home.now())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from msgspec import UNSET
 from msgspec.structs import replace
 
 from fleet.app.audit import signing, verification
@@ -18,7 +17,7 @@ from fleet.core.records.errors import StoreError, UsageError
 from fleet.core.reporting.node_state import KnownNode
 from fleet.core.reporting.period.assembly import EntriesUpTo, assemble, fleet_history, place_of
 from fleet.core.reporting.period.deadline import Deadline
-from fleet.core.reporting.period.evidence import PeriodEvidence, SeenNode
+from fleet.core.reporting.period.evidence import PeriodEvidence, SeenNode, read_by_compliance
 from fleet.core.reporting.period.history import FleetHistory, NodeHistory
 from fleet.core.reporting.period.period_report import PeriodReport, UnseenParts
 from fleet.core.reporting.period.span import ReportSpan
@@ -86,8 +85,7 @@ def _evidence(
         if ref not in here and (ref.cluster, ref.name) in ends
     )
     seen = (_seen(each, policy) for each in known if each.node is not None)
-    present = replace(policy, quorums=(), stages=UNSET) if policy.pools else None
-    return PeriodEvidence((*seen, *gone), present)
+    return PeriodEvidence((*seen, *gone), read_by_compliance(policy) if policy.pools else None)
 
 
 def _seen(known: KnownNode, policy: Policy) -> SeenNode:

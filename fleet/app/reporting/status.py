@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from fleet.app.rollouts.rollouts import Rollouts
@@ -14,6 +15,7 @@ from fleet.app.wiring.home import Home
 from fleet.app.wiring.names import pool_named, there_is
 from fleet.app.wiring.sources.registry import source_of
 from fleet.core.cluster.version_skew import skews
+from fleet.core.notifications.overview import undelivered
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.eta import seconds_left
 from fleet.core.policy.label_pools import label_pools
@@ -53,8 +55,13 @@ def fleet_status(home: Home, selection: Selection = EVERYTHING) -> FleetStatus:
         etas(home, rollouts.active) if stands is None else {},
         {ref: waiting_node.since for ref, waiting_node in waiting.items()},
     )
-    _refuse_unknown(selection, found, policy)
-    return replace(found, quorums=quorums_of(home, chosen, policy), standstill=stands)
+    refuse_unknown(selection, found, policy)
+    return replace(
+        found,
+        quorums=quorums_of(home, chosen, policy),
+        standstill=stands,
+        undelivered=undelivered(home.store.messages.undelivered(), home.now()) or UNSET,
+    )
 
 
 def policy_for(home: Home, known: Iterable[KnownNode]) -> Policy:
@@ -64,7 +71,8 @@ def policy_for(home: Home, known: Iterable[KnownNode]) -> Policy:
     return Policy(pools=label_pools(node.node for node in known if node.node is not None))
 
 
-def _refuse_unknown(selection: Selection, found: FleetStatus, policy: Policy) -> None:
+def refuse_unknown(selection: Selection, found: FleetStatus, policy: Policy) -> None:
+    """Raises UsageError for a site or pool that does not exist, and for a selection without nodes."""
     sites = {node.site for node in found.nodes}.union(*(cluster.sites for cluster in found.clusters))
     for name in selection.sites:
         if name not in sites:

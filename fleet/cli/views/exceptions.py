@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from rich.text import Text
 
@@ -11,8 +11,6 @@ from fleet.cli.terminal.columns import Cell, columns
 from fleet.core.approval.exceptions import PatchException
 from fleet.core.text.durations import format_age
 
-LAPSING = timedelta(days=14)
-"""An exception in force that lapses within this time is marked."""
 STYLES = {"in force": "green", "requested": "yellow", "lapsed": "dim", "revoked": "red"}
 
 
@@ -44,7 +42,7 @@ def _row(each: PatchException, now: datetime) -> tuple[Cell, ...]:
 def _texts(each: PatchException, now: datetime) -> list[str]:
     granted = f", granted by {each.approver.name}" if each.approver is not None else ""
     found = [f"{each.reason} (asked for by {each.author.name}{granted})"]
-    if each.state(now) == "in force" and each.until - now <= LAPSING:
+    if each.lapses_soon(now):
         found.append(
             f"lapses in {format_age(each.until - now)}: upgrade the nodes, or ask for another exception"
         )

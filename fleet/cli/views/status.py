@@ -12,6 +12,7 @@ from rich.text import Text
 from fleet.cli.terminal.columns import Cell, columns
 from fleet.cli.terminal.time_format import ago, clock
 from fleet.cli.views.rollout_page.standstill import standing_still
+from fleet.core.notifications.overview import UndeliveredMessages
 from fleet.core.reporting.node_state import WIDE, StatusNode
 from fleet.core.reporting.selection import ATTENTION
 from fleet.core.reporting.status import FleetStatus, StatusCluster, StatusPool, StatusQuorum
@@ -35,13 +36,14 @@ UNITS = 3
 NO_CLUSTERS = "No clusters yet.\n  -> fleet cluster import adds those of your kubeconfig, fleet cluster add a single one"
 
 
-def glance(status: FleetStatus) -> Text:
-    """Returns a row for each pool in each cluster, and below what an operator should know of first."""
+def glance(status: FleetStatus, past: bool = False) -> Text:
+    """Returns a row for each pool in each cluster, and below what an operator should know of first. `past`: the status
+    is that of a past moment, which no sync makes newer."""
     if not status.clusters:
         return Text(NO_CLUSTERS)
     head = ("SITE", "CLUSTER", "POOL", "NODES", "PATCHED", "TARGET", "ROLLOUT", "ETA")
     table = columns(head, list(_rows(status)), right=(3, 4))
-    return Text("\n").join([table, *_below(status)])
+    return Text("\n").join([table, *_below(status, past)])
 
 
 def _rows(status: FleetStatus) -> Iterator[tuple[Cell, ...]]:
@@ -82,7 +84,7 @@ def _unreachable(cluster: StatusCluster, now: datetime, *, whole: bool = False) 
     return Text(f"{text} (last seen {clock(cluster.last_seen, now)})" if whole else text, "red")
 
 
-def _below(status: FleetStatus) -> Iterator[Text]:
+def _below(status: FleetStatus, past: bool) -> Iterator[Text]:
     if status.summary.kernels:
         kernels = list(status.summary.kernels.items())
         parts = [f"{count:,} on {kernel}" for kernel, count in kernels[:KERNELS]]
@@ -101,7 +103,8 @@ def _below(status: FleetStatus) -> Iterator[Text]:
         if cluster.reachable and cluster.last_seen is not None
     ]
     if seen and status.at - min(seen) > OLD:
-        yield Text(f"Seen:   {ago(min(seen), status.at)} ago (fleet sync)", "yellow")
+        age = ago(min(seen), status.at)
+        yield Text(f"Seen:   {age} before" if past else f"Seen:   {age} ago (fleet sync)", "yellow")
     for group in status.quorums:
         yield _quorum(group)
     for cluster in status.clusters:
@@ -109,9 +112,19 @@ def _below(status: FleetStatus) -> Iterator[Text]:
             yield Text(f"Skew:   {cluster.name}: {apart} (fleet lint)", "yellow")
     if status.standstill is not None:
         yield standing_still(status.standstill, "Control: ")
+    yield from map(_undelivered, status.undelivered or ())
     attention = needs(status)
     if attention:
         yield Text(f"Attention: {', '.join(attention)} (fleet status --attention)", "yellow")
+
+
+def _undelivered(found: UndeliveredMessages) -> Text:
+    parts = [
+        *([f"{counted(found.waiting, 'message')} not accepted so far"] if found.waiting else []),
+        *([f"{found.lost} lost"] if found.lost else []),
+    ]
+    why = f": {found.error}" if found.error else ""
+    return Text(f"Notify: {found.receiver}, {', '.join(parts)}{why} (fleet notify list)", "yellow")
 
 
 def _quorum(group: StatusQuorum) -> Text:

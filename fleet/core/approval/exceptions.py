@@ -8,7 +8,7 @@ and until when.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from msgspec import Struct
@@ -21,6 +21,8 @@ from fleet.core.rollout.commands import ExceptionGranted, ExceptionRequested, Ex
 
 KINDS = ("exception", "exception-granted", "exception-revoked")
 """The kinds of the journal's records that exceptions are made of."""
+LAPSING = timedelta(days=14)
+"""An exception in force that lapses within this time is about to."""
 ExceptionState = Literal["requested", "in force", "lapsed", "revoked"]
 
 
@@ -71,6 +73,10 @@ class PatchException(Struct, frozen=True):
         if self.until <= at:
             return "lapsed"
         return "in force" if self.granted is not None and self.granted <= at else "requested"
+
+    def lapses_soon(self, at: datetime) -> bool:
+        """Returns whether it is in force and lapses within `LAPSING`."""
+        return self.state(at) == "in force" and self.until - at <= LAPSING
 
 
 class ExceptionList(Struct, frozen=True):

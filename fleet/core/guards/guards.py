@@ -97,8 +97,7 @@ def _architecture(context: GuardContext) -> Held | None:
 def _upgrade_path(context: GuardContext) -> Held | None:
     machine = context.machine
     booted = machine.booted if machine is not None else None
-    paths = context.rollout.paths(context.run)
-    return upgrade_path.held(context.ref.name, booted, context.run.release, paths)
+    return upgrade_path.held(booted, context.run.release, context.rollout.paths(context.run))
 
 
 def _volumes(context: GuardContext) -> Held | None:

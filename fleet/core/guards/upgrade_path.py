@@ -17,16 +17,16 @@ REASONS: Mapping[ObstacleKind, Reason] = {
 }
 
 
-def held(name: str, booted: Release | None, release: Release, paths: UpgradePaths) -> Held | None:
+def held(booted: Release | None, release: Release, paths: UpgradePaths) -> Held | None:
     """Returns what holds a node that may not go directly to the release, or None. `paths` lead to that release."""
     obstacle = paths.obstacle(booted)
     if obstacle is None:
         return None
+    runs = "" if booted is None else booted.version or booted.pin
     return Held(
         REASONS[obstacle.kind],
-        name,
+        runs or "an unknown release",
         {
-            "booted": (booted.version or booted.pin) if booted is not None else "an unknown release",
             "release": release.version,
             "next": obstacle.next,
             "why": f": {obstacle.why}" if obstacle.why else "",

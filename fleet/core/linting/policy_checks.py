@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 
 from msgspec import UnsetType
 
+from fleet.core.approval.exceptions import PatchException
 from fleet.core.linting.finding import LintFinding
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan_warnings.window_warnings import short_windows, windows_that_never_open
@@ -73,6 +74,21 @@ def _named(access: Access, role: Role) -> set[str] | None:
     if any(each.groups for each in holders):
         return None
     return {user for each in holders for user in each.users}
+
+
+def check_exceptions(exceptions: Iterable[PatchException], now: datetime) -> Iterator[LintFinding]:
+    """Yields the exceptions that lapse soon, and those that nobody has granted."""
+    for each in exceptions:
+        subject = f"exception {each.id}"
+        until = f"{each.until:%Y-%m-%d}"
+        if each.lapses_soon(now):
+            message = f"it lapses {until} ({each.owner}): its nodes are overdue then, if they still lack the release"
+            remedy = "upgrade the nodes, or ask for another one: fleet exception request"
+            yield LintFinding("", "exception-lapsing", subject, message, remedy)
+        elif each.state(now) == "requested":
+            message = f"{each.author.name} asked for it until {until}, and it is not in force: nobody has granted it"
+            remedy = f"another user: fleet exception grant {each.id}, or fleet exception revoke {each.id}"
+            yield LintFinding("", "exception-requested", subject, message, remedy)
 
 
 def check_windows(policy: Policy, now: datetime, without: Collection[str]) -> Iterator[LintFinding]:

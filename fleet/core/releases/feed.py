@@ -11,6 +11,9 @@ from msgspec.structs import replace
 
 from fleet.core.releases.release import Release
 
+MOST_RELEASES = 2000
+MOST_TEXT = 256
+
 
 class FedoraCoreosFeed(Struct, frozen=True, tag="fedora-coreos"):
     """The release index and the update metadata of a stream of Fedora CoreOS."""
@@ -86,8 +89,8 @@ def refusal(before: Sequence[Release], after: Sequence[Release]) -> str:
     A feed never becomes older: a server whose list is incomplete, or another server under its name, would else move a
     fleet to an old release. A version keeps its digests: one that has others is another payload under a known name.
     """
-    if not after:
-        return "it has no releases"
+    if wrong := _malformed(after):
+        return wrong
     known = {release.version: release for release in after}
     if before and before[-1].version not in known:
         return f"it offers {after[-1].version} and no longer has {before[-1].version}, which it had before"
@@ -95,6 +98,31 @@ def refusal(before: Sequence[Release], after: Sequence[Release]) -> str:
         now = known.get(release.version)
         if now is not None and _other_payload(release, now):
             return f"{release.version} had the digest {_shown(release)}, and has {_shown(now)} now"
+    return ""
+
+
+def _malformed(releases: Sequence[Release]) -> str:
+    """Returns what no release may have; empty if there is nothing of the kind. The texts of a feed are shown to users, and
+    are part of plans."""
+    if not releases:
+        return "it has no releases"
+    if len(releases) > MOST_RELEASES:
+        return f"it has more than {MOST_RELEASES} releases"
+    versions = [release.version for release in releases]
+    if len(set(versions)) < len(versions):
+        return (
+            f"it has {next(version for version in versions if versions.count(version) > 1)!r} more than once"
+        )
+    for release in releases:
+        texts = (
+            release.version,
+            release.kernel,
+            release.kubelet,
+            release.barrier or "",
+            release.dead_end or "",
+        )
+        if not release.version or any(len(text) > MOST_TEXT or not text.isprintable() for text in texts):
+            return f"a text of release {release.version[:MOST_TEXT]!r} cannot be shown, or is too long"
     return ""
 
 

@@ -43,15 +43,16 @@ class UpgradePaths:
         self._places = _places(stream)
         self._end = self._place(target)
         self._hops = {} if self._end is None else _hops(stream, self._end)
+        self._guarded = self._end is not None and _is_guarded(stream, self._end)
 
     def obstacle(self, booted: Release | None) -> PathObstacle | None:
         """Returns what keeps a machine that runs `booted` from going directly to the target, or None. Nothing is known
         about a target that the stream does not have."""
-        if self._end is None:
+        if self._end is None or not self._guarded:
             return None
         begin = None if booted is None else self._place(booted)
         if begin is None:
-            return PathObstacle(ObstacleKind.NOT_IN_STREAM) if self._is_guarded(self._end) else None
+            return PathObstacle(ObstacleKind.NOT_IN_STREAM)
         if begin >= self._end:
             return None
         here = self._releases[begin]
@@ -87,13 +88,6 @@ class UpgradePaths:
             None,
         )
 
-    def _is_guarded(self, end: int) -> bool:
-        """Reports whether it matters from which release a machine comes: there is a barrier or dead end before the
-        target, or the target lists from where it is reached."""
-        return self._releases[end].upgrades_from is not UNSET or any(
-            release.barrier is not UNSET or release.dead_end is not UNSET for release in self._releases[:end]
-        )
-
 
 def _places(stream: Stream) -> dict[str, int]:
     """Returns the places of the releases in the stream, by version and by each digest."""
@@ -102,6 +96,14 @@ def _places(stream: Stream) -> dict[str, int]:
         for name in (release.version, *release.known_by):
             places.setdefault(name, place)
     return places
+
+
+def _is_guarded(stream: Stream, end: int) -> bool:
+    """Reports whether it matters from which release a machine comes: there is a barrier or dead end before the target, or
+    the target lists from where it is reached."""
+    return stream.releases[end].upgrades_from is not UNSET or any(
+        release.barrier is not UNSET or release.dead_end is not UNSET for release in stream.releases[:end]
+    )
 
 
 def _hops(stream: Stream, end: int) -> dict[int, int]:

@@ -25,6 +25,9 @@ from fleet.core.records.journal import JournalEntry
 from fleet.core.releases.release_list import ReleaseList
 from fleet.core.reporting.ahead.fleet_schedule import FleetSchedule
 from fleet.core.reporting.approvals import ApprovalList
+from fleet.core.reporting.past.differences import FleetDiff
+from fleet.core.reporting.past.node_details import NodeDetails
+from fleet.core.reporting.past.node_life import NodeLife
 from fleet.core.reporting.period.period_report import PeriodReport
 from fleet.core.reporting.report import Report
 from fleet.core.reporting.status import FleetStatus
@@ -35,6 +38,9 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 PUBLISHED: Mapping[str, tuple[type[Struct], str]] = {
     "plan": (Plan, "fleet plan -o json"),
     "status": (FleetStatus, "fleet status -o json"),
+    "diff": (FleetDiff, "fleet diff -o json"),
+    "node": (NodeDetails, "fleet node show -o json"),
+    "node-history": (NodeLife, "fleet node history -o json"),
     "journal-entry": (JournalEntry, "An entry of the journal"),
     "journal": (JournalExport, "fleet audit export"),
     "report": (Report, "fleet report ROLLOUT -o json"),

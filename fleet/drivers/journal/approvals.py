@@ -1,7 +1,9 @@
-"""All approvals and rejections of plans in the journal."""
+"""All approvals and rejections of plans, and all exceptions, in the journal."""
 
 from __future__ import annotations
 
+from fleet.core.approval.exceptions import KINDS as EXCEPTION_KINDS
+from fleet.core.approval.exceptions import Exceptions
 from fleet.core.approval.ledger import KINDS, Ledger
 from fleet.core.rollout.codec import from_record
 from fleet.core.rollout.commands import CommandRecord
@@ -19,3 +21,10 @@ def ledger_of(journal: Journal, until: int | None = None) -> Ledger:
         if entry.record.form == "command" and isinstance(record, CommandRecord):
             ledger.apply(record, entry.at, entry.actor, entry.place)
     return ledger
+
+
+def exceptions_of(journal: Journal) -> Exceptions:
+    """Returns all exceptions, oldest first."""
+    found = Exceptions()
+    found.apply(journal.entries(kinds=EXCEPTION_KINDS))
+    return found

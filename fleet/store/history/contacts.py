@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -109,6 +109,30 @@ def contacts_at(
         else:
             latest = row.end or last_seen.get(cluster) or row.begin
             found[cluster] = Contact(min(at, max(latest, row.begin)), version, "", None)
+    return found
+
+
+def forget(transaction: Transaction, before: Any) -> None:
+    """Deletes what was known before the bound time, so that nothing that was forgotten looks as if it had not been
+    there."""
+    transaction.run("DELETE FROM cluster_contact WHERE valid_to <= ?", [before])
+    transaction.run("UPDATE cluster_contact SET valid_from = ? WHERE valid_from < ?", [before, before])
+
+
+def seen_before(transaction: Transaction, cluster: str, at: Sequence[Any]) -> dict[Any, datetime]:
+    """Returns, for each of the bound times at which the cluster answered again after nobody had asked, or after it had
+    not answered, when it had answered last before."""
+    rows = transaction.all(
+        "SELECT valid_from, valid_to, version, error FROM cluster_contact WHERE cluster = ? ORDER BY valid_from",
+        [cluster],
+    )
+    found: dict[Any, datetime] = {}
+    last: datetime | None = None
+    for row in rows:
+        if row[0] in at and last is not None and not row[3]:
+            found[row[0]] = last
+        if not row[3] and row[1] is not None:
+            last = moment(row[1])
     return found
 
 

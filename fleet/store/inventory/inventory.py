@@ -10,13 +10,13 @@ from msgspec import Struct
 
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.machine import Machine
-from fleet.core.objects.node import SITE_LABEL, Node
+from fleet.core.objects.node import SITE_LABEL, Node, NodeRef
 from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.errors import UsageError
 from fleet.core.records.retention import Retention
 from fleet.core.rollout.event import ClusterObject
 from fleet.store.db.database import Row, SqlDatabase, Transaction, in_utc, moment, moment_or_none
-from fleet.store.history import intervals, parts, reading
+from fleet.store.history import contacts, intervals, parts, reading
 from fleet.store.inventory import clusters, facts
 from fleet.store.inventory.facts import Changes, Writing
 from fleet.store.inventory.kinds import (
@@ -199,6 +199,26 @@ class SqlInventory:
             for row in rows
         ]
 
+    def names(self) -> list[NodeRef]:
+        """Returns the names that clusters have, or had, a node or machine of."""
+        with self._database.read() as transaction:
+            rows = transaction.all("SELECT cluster, name FROM known_node ORDER BY cluster, name")
+        return [NodeRef(*row) for row in rows]
+
+    def gaps(self, cluster: str, times: Sequence[datetime]) -> dict[datetime, datetime]:
+        """Returns for each of the times at which the cluster was seen again after a while, when it had been seen last
+        before: what was noticed then happened at some time between the two."""
+        bound = {self._database.bind(each): each for each in times}
+        with self._database.read() as transaction:
+            found = contacts.seen_before(transaction, cluster, list(bound))
+        return {bound[at]: before for at, before in found.items()}
+
+    def first_contact(self) -> datetime | None:
+        """Returns the first moment of which anything is known. None: nothing was ever seen, or kept."""
+        with self._database.read() as transaction:
+            row = transaction.one("SELECT min(valid_from) FROM cluster_contact")
+        return None if row is None else moment_or_none(row[0])
+
     def boots(self) -> list[tuple[str, str, str, datetime]]:
         """Returns every boot of a node that was seen: cluster, node, boot id, and when the boot was first seen. In the
         order of time."""
@@ -224,6 +244,7 @@ class SqlInventory:
         if not ended:
             return 0
         with self._database.write("forget") as transaction:
+            contacts.forget(transaction, before)
             return intervals.forget(transaction, before, most)
 
 

@@ -16,9 +16,12 @@ import msgspec
 import pytest
 
 from fleet.app.audit import page_signature, report_verification, signing
+from fleet.app.audit.export_verification import verify_content
 from fleet.app.audit.keys import keys_of
 from fleet.app.audit.report_verification import verify_report
 from fleet.app.reporting.period import report_of_span, with_signature
+from fleet.app.reporting.report import report as report_of_rollout
+from fleet.app.reporting.report import with_evidence
 from fleet.app.wiring.home import Home
 from fleet.cli.main import run
 from fleet.cli.report import markdown, period_page, period_text, table
@@ -233,6 +236,37 @@ def test_a_journal_that_goes_on_gives_the_same_figures(
     assert "the journal: " in capsys.readouterr().out
 
 
+def test_a_change_of_any_figure_of_one_rollout_is_found(home: Home, tmp_path: Path) -> None:
+    content = json.loads(msgspec.json.encode(with_evidence(home, report_of_rollout(home, "r-1"))))
+    file = tmp_path / "r.json"
+
+    def found() -> Any:
+        return verify_content(content, file, [key(home)]).findings
+
+    assert found() == ()
+    figures = [each for each in leaves(content) if each[0].split(".")[1] not in ("entries", "others")]
+    assert len(figures) > 200
+    for path, holder, name in figures:
+        before = holder[name]
+        holder[name] = another(before)
+        assert found(), path
+        holder[name] = before
+
+
+def test_the_page_of_one_rollout_is_made_again_from_its_entries(home: Home, tmp_path: Path) -> None:
+    file, public = tmp_path / "r.html", str(keys_of(home).public)
+    assert run(["--home", str(home.path), "report", "r-1", "-o", "html", "-f", str(file)]) == 0
+    assert verify_report(file, [keys_of(home).public]).what == "page, report of r-1"
+    made = with_evidence(home, report_of_rollout(home, "r-1"))
+    wrong = msgspec.structs.replace(made, by="eve@desk", signature=None)
+    private = PrivateKey.read(keys_of(home).private)
+    signed = page_signature.signed(
+        "<!doctype html>", private, msgspec.json.encode(private.sign_report(wrong))
+    )
+    file.write_text(signed)
+    assert run(["report", "verify", str(file), "--key", public]) == 4
+
+
 def test_the_journal_of_another_fleet_gives_other_figures(report: PeriodReport) -> None:
     content = json.loads(msgspec.json.encode(report))
     found = [each.message for each in report_verification.figure_findings(content, [])]
@@ -299,6 +333,17 @@ def test_oscal_meets_the_schema_of_nist(report: PeriodReport) -> None:
     assert result["findings"][0]["related-observations"]
     del document["assessment-results"]["metadata"]["oscal-version"]
     assert list(oscal_errors(schema, document))
+
+
+def test_an_exception_satisfies_no_objective(report: PeriodReport) -> None:
+    new, old = report.compliance.releases
+    counts = msgspec.structs.replace(new.counts, due=2, in_time=0, excepted=2, share=0.0)
+    excepted = (msgspec.structs.replace(new, counts=counts), old)
+    compliance = msgspec.structs.replace(report.compliance, releases=excepted)
+    document = assessment_results(msgspec.structs.replace(report, compliance=compliance))
+    (finding,) = document["assessment-results"]["results"][0]["findings"]
+    assert finding["target"]["status"]["state"] == "not-satisfied"
+    assert "2 excepted" in finding["description"]
 
 
 def oscal_errors(schema: Content, document: Content) -> Iterator[str]:

@@ -126,3 +126,9 @@ def test_a_stage_names_pools_that_are_there() -> None:
 def test_a_stage_behind_one_that_has_all_nodes_is_cautioned() -> None:
     _, cautions = loads(f"{POOLS}stages: [{{name: all}}, {{name: rest, sites: [fra]}}]")
     assert [caution.place.path for caution in cautions] == ["stages.rest"]
+
+
+def test_a_gate_about_workloads_behind_no_canaries_is_cautioned() -> None:
+    gate = "gates: [{name: back, workloads: true}]"
+    _, cautions = loads(f"pools: [{{name: w, canaries: 0, {gate}}}, {{name: x, canaries: 1, {gate}}}]")
+    assert [caution.place.path for caution in cautions if "back" in caution.message] == ["pools.w.gates"]

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from fleet.core.approval.exceptions import PatchException
 from fleet.core.linting.finding import LintFinding
 from fleet.core.linting.lint import lint
-from fleet.core.linting.policy_checks import check_approvals, check_streams, check_windows
+from fleet.core.linting.policy_checks import (
+    check_approvals,
+    check_exceptions,
+    check_streams,
+    check_windows,
+)
 from fleet.core.objects.selector import Requirement, Selector
 from fleet.core.policy.access import Access, Holders, Role
 from fleet.core.policy.policy import Amount, ApprovalRule, Limits, Policy, Pool
 from fleet.core.policy.rollout_stage import RolloutStage
 from fleet.core.policy.times.window import Window
+from fleet.core.records.identity import Identity
 from fleet.core.releases.release import Stream
 from fleet.lab.simulation.builders import a_node, a_policy, a_pool, a_snapshot
 
@@ -135,3 +142,18 @@ def test_windows_are_checked_without_a_cluster_too() -> None:
     short = a_pool(windows=(Window((0,), time(1), time(1, 1)),))
     assert [each.check for each in check_windows(a_policy(short), NOW, set())] == ["window-short"]
     assert list(check_windows(a_policy(short), NOW, {"workers"})) == []
+
+
+def test_exceptions_that_lapse_soon_and_those_that_nobody_has_granted() -> None:
+    asked = PatchException(
+        "x-1", (), ("workers",), "", NOW + timedelta(days=14), "storage", "why", Identity("ada"), NOW
+    )
+    granted = replace(asked, id="x-2", approver=Identity("eve"), granted=NOW)
+    far = replace(granted, id="x-3", until=NOW + timedelta(days=15))
+    over = replace(granted, id="x-4", until=NOW)
+    findings = list(check_exceptions((asked, granted, far, over), NOW))
+    assert [(each.check, each.subject) for each in findings] == [
+        ("exception-requested", "exception x-1"),
+        ("exception-lapsing", "exception x-2"),
+    ]
+    assert all(each.remedy for each in findings)

@@ -105,6 +105,15 @@ def test_order_of_the_index_counts_and_not_that_of_version_numbers(server: FeedS
     assert set(hops[:-1]) <= barriers
 
 
+def test_architecture_for_which_a_release_was_not_built_has_no_digest(server: FeedServer) -> None:
+    index = index_of(["44.1"]).replace(checksum("44.1aarch64").encode(), b"")
+    server.documents["/prod/streams/stable/releases.json"] = index.replace(
+        b'"commits"', b'"oci-images":null,"commits"'
+    )
+    (found,) = coreos(server, STABLE)
+    assert [name for name, _ in found.digests] == ["amd64"]
+
+
 def test_payloads_may_be_container_images(server: FeedServer) -> None:
     server.documents["/prod/streams/stable/releases.json"] = index_of(["44.20260707.3.1"], images=True)
     (found,) = coreos(server, STABLE, payload="oci")

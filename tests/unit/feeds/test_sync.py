@@ -175,6 +175,30 @@ def yaml_releases(text: str) -> list[dict[str, str]]:
     return found
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"43.20260217.3.1", b"44.20260621.3.1"),
+        (b"43.20260217.3.1", b"44.\\u001b[2Jx"),
+        (b"43.20260217.3.1", b""),
+        (b"43.20260217.3.1", b"4" * 300),
+    ],
+)
+def test_texts_that_no_release_may_have(
+    tmp_path: Path, server: FeedServer, heard: list[str], old: bytes, new: bytes
+) -> None:
+    server.documents |= {
+        "/updates/stable.json": STABLE,
+        "/prod/streams/stable/releases.json": index_of(versions_in(STABLE)).replace(
+            b'"version":"' + old + b'"', b'"version":"' + new + b'"'
+        ),
+    }
+    home = a_home(tmp_path, heard, f"{{fedora-coreos: {{url: '{server.url}'}}}}")
+    for accept in ((), ("s0",)):
+        (synced,) = sync_feeds(home, accept=accept)
+        assert synced.problem and synced.problem.isprintable() and versions(home) == []
+
+
 def test_architecture_that_is_added_to_a_release_is_no_other_payload(
     tmp_path: Path, server: FeedServer, heard: list[str]
 ) -> None:

@@ -46,7 +46,7 @@ def report(
         str, typer.Option(help="The span, such as 2026Q4. Default: the present quarter.", show_default=False)
     ] = "",
     begin: Annotated[
-        str, typer.Option("--from", help="First day of the span (UTC), such as 2026-10-01.")
+        str, typer.Option("--from", help="First day of the span (UTC), such as 2026-10-01, or -30d.")
     ] = "",
     until: Annotated[
         str, typer.Option("--to", help="Last day of the span. Default: today.", show_default=False)
@@ -110,6 +110,7 @@ def report(
 def _span(quarter: str, begin: str, until: str, now: datetime) -> ReportSpan:
     from fleet.core.records.errors import UsageError
     from fleet.core.reporting.period import span
+    from fleet.core.text.moments import day
 
     try:
         if quarter and (begin or until):
@@ -118,7 +119,10 @@ def _span(quarter: str, begin: str, until: str, now: datetime) -> ReportSpan:
             raise ValueError("expected --from beside --to, found none")
         if quarter:
             return span.quarter(quarter)
-        return span.days(begin, until or f"{now:%Y-%m-%d}") if begin else span.quarter_of(now)
+        if not begin:
+            return span.quarter_of(now)
+        last = day(until, now) if until else now.date()
+        return span.days(f"{day(begin, now)}", f"{last}")
     except ValueError as error:
         raise UsageError(str(error), "--quarter 2026Q4, or --from 2026-10-01 --to 2026-12-31") from None
 

@@ -123,12 +123,22 @@ def status(
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Update the display every 2 s until Ctrl-C.")
     ] = False,
+    at: Annotated[
+        str,
+        typer.Option(help="At a past moment (UTC): 2026-09-01, 2026-09-01T10:00Z, or -7d for a week ago."),
+    ] = "",
 ) -> None:
-    """Show what runs where, and what needs an operator."""
+    """Show what runs where, and what needs an operator.
+
+    With --at: what ran where at a past moment, by what was known then, and how old that was.
+    """
     from fleet.core.reporting.selection import Selection
 
     home = home_of(context)
     chosen = Selection(tuple(cluster or ()), tuple(site or ()), tuple(pool or ()), outdated, attention)
+    if at:
+        _past_status(home, at, chosen, output, watch, quorums, check)
+        return
     if watch and output in ("table", "wide"):
         # Warnings are printed before the display, not into it.
         home.policy_if_any()
@@ -145,6 +155,73 @@ def status(
         raise typer.Exit(4)
 
 
+def _past_status(
+    home: Home,
+    at: str,
+    chosen: Selection,
+    output: StatusTable,
+    watch: bool,
+    quorums: bool,
+    check: bool,
+) -> None:
+    from fleet.app.reporting.past import status_at
+    from fleet.cli.commands.moments import moment_of
+    from fleet.cli.terminal.output import note
+    from fleet.cli.views.past import heading
+    from fleet.core.records.errors import UsageError
+
+    for option, wanted in (("--watch", watch), ("--quorums", quorums)):
+        if wanted:
+            raise UsageError(
+                f"{option} shows the present, and --at a past moment", "leave out one of the two"
+            )
+    gc.disable()
+    try:
+        found = status_at(home, moment_of(home, at, "--at"), chosen)
+        if output in ("table", "wide"):
+            note(heading(found))
+        _print_status(found, chosen, output, quorums=False, past=True)
+    finally:
+        gc.enable()
+    if check and _findings(found):
+        raise typer.Exit(4)
+
+
+def diff(
+    context: typer.Context,
+    begin: Annotated[
+        str, typer.Option("--from", help="The first moment (UTC): 2026-09-01, 2026-09-01T10:00Z, or -7d.")
+    ],
+    end: Annotated[
+        str, typer.Option("--to", help="The second moment. Default: now.", show_default=False)
+    ] = "",
+    output: Format = "text",
+    cluster: ClusterOption = None,
+    site: Annotated[Names, typer.Option("--site", metavar="NAME", help="Only this site.")] = None,
+    pool: Annotated[Names, typer.Option("--pool", metavar="NAME", help="Only this pool.")] = None,
+) -> None:
+    """Show what differs in the fleet between two moments: new and missing nodes, releases, kernels, pools.
+
+    Exits 4 if anything differs.
+    """
+    from fleet.app.reporting.past import diff as compare
+    from fleet.cli.commands.moments import moment_of
+    from fleet.cli.terminal.output import show, show_json
+    from fleet.cli.views.past import differences
+    from fleet.core.reporting.selection import Selection
+
+    home = home_of(context)
+    chosen = Selection(tuple(cluster or ()), tuple(site or ()), tuple(pool or ()))
+    until = moment_of(home, end, "--to") if end else home.now()
+    found = compare(home, moment_of(home, begin, "--from"), until, chosen)
+    if output == "json":
+        show_json(found)
+    else:
+        show(differences(found))
+    if found.differences:
+        raise typer.Exit(4)
+
+
 def _status(home: Home, chosen: Selection) -> FleetStatus:
     from fleet.app.reporting.status import fleet_status
     from fleet.core.reporting.selection import select
@@ -152,7 +229,9 @@ def _status(home: Home, chosen: Selection) -> FleetStatus:
     return select(fleet_status(home, chosen), chosen)
 
 
-def _table(found: FleetStatus, chosen: Selection, output: StatusTable, quorums: bool) -> Text:
+def _table(
+    found: FleetStatus, chosen: Selection, output: StatusTable, quorums: bool, past: bool = False
+) -> Text:
     from fleet.cli.views import quorum as quorum_view
     from fleet.cli.views import status as status_view
 
@@ -162,10 +241,12 @@ def _table(found: FleetStatus, chosen: Selection, output: StatusTable, quorums: 
         return status_view.wide(found)
     if chosen.attention:
         return status_view.attention(found)
-    return status_view.outdated(found) if chosen.outdated else status_view.glance(found)
+    return status_view.outdated(found) if chosen.outdated else status_view.glance(found, past)
 
 
-def _print_status(found: FleetStatus, chosen: Selection, output: StatusTable, quorums: bool) -> None:
+def _print_status(
+    found: FleetStatus, chosen: Selection, output: StatusTable, quorums: bool, past: bool = False
+) -> None:
     from fleet.cli.terminal.output import show, show_csv, show_json
 
     if output == "json":
@@ -175,7 +256,7 @@ def _print_status(found: FleetStatus, chosen: Selection, output: StatusTable, qu
 
         show_csv(*cells(found))
     else:
-        show(_table(found, chosen, output, quorums))
+        show(_table(found, chosen, output, quorums, past))
 
 
 def _findings(found: FleetStatus) -> bool:

@@ -1,4 +1,4 @@
-"""Read the logs of one machine."""
+"""One node: what it is, its history, its logs."""
 
 from __future__ import annotations
 
@@ -6,21 +6,56 @@ from typing import Annotated
 
 import typer
 
-from fleet.cli.context import home_of
+from fleet.cli.context import Format, home_of
 from fleet.cli.help_format import CommandList
 
-app = typer.Typer(cls=CommandList, no_args_is_help=True, help="Read the logs of one machine.")
+app = typer.Typer(cls=CommandList, no_args_is_help=True, help="Look at one node.")
 
 
 @app.callback()
 def node() -> None:
-    """Read the logs of one machine."""
+    """Look at one node: what it is, its whole history, the log of its last boot."""
+
+
+NodeName = Annotated[str, typer.Argument(help="NODE, or CLUSTER/NODE where the name is in several clusters.")]
+
+
+@app.command()
+def show(context: typer.Context, node: NodeName, output: Format = "text") -> None:
+    """Show what is known of a node: what it runs since when, its identity, labels and marks."""
+    from fleet.app.reporting.past import node_details
+    from fleet.cli.terminal.output import show, show_json
+    from fleet.cli.views.past_node import details
+
+    home = home_of(context)
+    found = node_details(home, node)
+    if output == "json":
+        show_json(found)
+    else:
+        show(details(found, home.now()))
+
+
+@app.command()
+def history(context: typer.Context, node: NodeName, output: Format = "text") -> None:
+    """Show the whole life of a node: releases, kernels, boots, who cordoned it, which rollouts it was in.
+
+    Boots that no rollout asked for are marked. A node that is gone has its history too.
+    """
+    from fleet.app.reporting.past import node_history
+    from fleet.cli.terminal.output import show, show_json
+    from fleet.cli.views.past_node import life
+
+    found = node_history(home_of(context), node)
+    if output == "json":
+        show_json(found)
+    else:
+        show(life(found))
 
 
 @app.command()
 def logs(
     context: typer.Context,
-    node: Annotated[str, typer.Argument(help="NODE, or CLUSTER/NODE where the name is in several clusters.")],
+    node: NodeName,
     last_boot: Annotated[
         bool,
         typer.Option(

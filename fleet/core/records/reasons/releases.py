@@ -51,23 +51,24 @@ ARCHITECTURE = ReasonSpec(
 )
 BARRIER = ReasonSpec(
     "behind-barrier",
-    "{booted} has to boot {next} before {release}{why}",
+    "a node on {subject} has to boot {next} before {release}{why}",
     opens="the node runs that release",
     docs="feeds.md#barriers-and-dead-ends",
-    remedy="fleet plan --to {next} first",
+    remedy="fleet plan --to {release} plans the way over {next}",
     needs_action=True,
+    lint="in status",
 )
 DEAD_END = ReasonSpec(
     "dead-end",
-    "no upgrade leads away from {booted}: it is a dead end{why}",
+    "no upgrade leads away from {subject}, a dead end{why}",
     opens="nothing: the machine is installed anew",
     docs="feeds.md#barriers-and-dead-ends",
-    remedy="install {subject} anew with {release}",
+    remedy="install the node anew with {release}",
     needs_action=True,
 )
 NO_WAY = ReasonSpec(
     "no-way",
-    "the stream lists no way from {booted} to {release}",
+    "the stream lists no way from {subject} to {release}",
     opens="nothing: a new plan, once the stream lists one",
     docs="feeds.md#barriers-and-dead-ends",
     remedy="fleet releases shows from which releases {release} is reached",
@@ -75,10 +76,10 @@ NO_WAY = ReasonSpec(
 )
 NOT_IN_STREAM = ReasonSpec(
     "not-in-stream",
-    "the stream does not have {booted}, so it is not known which barriers are between it and {release}",
+    "the stream does not have {subject}, so it is not known which barriers are between it and {release}",
     opens="nothing: a new plan, once the stream has that release",
     docs="feeds.md#barriers-and-dead-ends",
-    remedy="add {booted} to the stream in its order, then a new plan",
+    remedy="add {subject} to the stream in its order, then a new plan",
     needs_action=True,
 )
 OFFERED_LATER = ReasonSpec(

@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.core.objects.node import NodeRef
-from fleet.core.policy.policy import Policy
+from fleet.core.policy.policy import Policy, Pool
 from fleet.core.reporting.period.history import NodeHistory, Sighting
 
 
@@ -37,7 +37,13 @@ class PeriodEvidence(Struct, frozen=True):
     nodes: tuple[SeenNode, ...]
     policy: Policy | None
     """The policy as the report was made: it may list releases that no rollout has named yet, and may have moved pools.
-    Without quorum groups and stages, which compliance does not read. None: there is no policy with pools."""
+    Only with what compliance reads. None: there is no policy with pools."""
+
+
+def read_by_compliance(policy: Policy) -> Policy:
+    """Returns the policy with nothing but what compliance reads: the streams, which pool follows which, and freezes."""
+    pools = tuple(Pool(pool.name, stream=pool.stream, version=pool.version) for pool in policy.pools)
+    return Policy(pools, policy.streams, freezes=policy.freezes, calendars=policy.calendars)
 
 
 def histories(
