@@ -25,7 +25,7 @@ from fleet.core.rollout.steps import HAS_SLOT, Step
 DRAWS = 100
 """The number of rehearsals of which the p95 is taken."""
 HORIZON = timedelta(weeks=13)
-"""Windows are computed so far ahead. A plan covers 60 days."""
+"""Windows are computed so far ahead, or to the first opening after the end of the plan."""
 TIE = 1.0
 """Seconds. Two ends that lie closer together count as one for what waits for them."""
 EXACT = 1e-6
@@ -96,7 +96,9 @@ def rehearsal(
     ends: dict[tuple[str, bool], _Planned] = {}
     images: dict[tuple[str, str], tuple[int, float]] = {}
     activities: list[Activity] = []
-    for span in sorted((span for run in runs for span in _spans(run)), key=lambda span: span.begin):
+    ordered = sorted((span for run in runs for span in _spans(run)), key=lambda span: span.begin)
+    last = start + timedelta(seconds=max((span.end for span in ordered), default=0.0))
+    for span in ordered:
         name, pool = (span.run.cluster, span.run.node), span.run.pool
         group = groups[span.run.cluster][span.run.node]
         if group not in lengths_of:
@@ -108,7 +110,7 @@ def rehearsal(
         else:
             schedule = schedules.of(pool, span.run.cluster, span.run.site)
             if schedule not in openings:
-                openings[schedule] = _openings(schedule, start, needed)
+                openings[schedule] = _openings(schedule, start, last, needed)
             activities.append(_out(span, images.get(name), back, openings[schedule], lengths_of[group]))
         (written if span.image else back).add(span.end)
     return activities
@@ -259,9 +261,14 @@ class _Drawn:
         return self._latest
 
 
-def _openings(schedule: Schedule, start: datetime, needed: timedelta) -> Openings | None:
+def _openings(schedule: Schedule, start: datetime, last: datetime, needed: timedelta) -> Openings | None:
+    """Returns the openings of the schedule. `last`: the end of the plan."""
     if schedule.always_open:
         return None
-    spans = schedule.starts(start, schedule.last_moment(start, HORIZON), needed)
+    until = max(last, schedule.last_moment(start, HORIZON))
+    following = schedule.next_start(until, needed)
+    if following is not None and following > until:
+        until = schedule.closes(following) or following
+    spans = schedule.starts(start, until, needed)
     firsts = [(first - start).total_seconds() for first, _ in spans]
     return Openings(firsts, [(last - start).total_seconds() for _, last in spans])

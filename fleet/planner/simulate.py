@@ -8,11 +8,16 @@ from datetime import datetime, timedelta
 from fleet.core.engine.decision import Decision
 from fleet.core.engine.engine import Engine
 from fleet.core.rollout.action import AnyAction, Evict, Reboot, Result
+from fleet.core.rollout.decisions import StepFinished
 from fleet.model.model import Model
 from fleet.planner.recorder import PlanRecorder
 
-HORIZON = timedelta(days=60)
-"""The simulation ends here, whatever still waits."""
+QUIET = timedelta(days=60).total_seconds()
+"""The simulation ends when no run has taken a step for so long, whatever still waits."""
+RARE_OPENINGS = 2
+"""So many waits in a row that are longer than that, as for windows that open once a year, do not end it."""
+FURTHEST = timedelta(days=3653).total_seconds()
+"""A plan looks ten years ahead at most, as windows do."""
 
 Progress = Callable[[int, int], None]
 """Called with how many runs have ended, of how many."""
@@ -29,11 +34,12 @@ def simulate(
     start: datetime,
     report: Progress = silent,
 ) -> None:
-    """Runs until nothing changes any more, or `HORIZON` has passed. `table` records the events with their times."""
-    at, end = 0.0, HORIZON.total_seconds()
+    """Runs until nothing changes any more, or nothing has got on for a long time. `table` records the events with their
+    times."""
+    at, stepped, rare = 0.0, 0.0, 0
     working = [rollout for rollout in engine.rollouts.values() if rollout.active]
     runs = sum(len(rollout.runs) for rollout in working)
-    while at <= end:
+    while at <= FURTHEST:
         now = start + timedelta(seconds=at)
         for model in models.values():
             for moment, event in model.advance(at):
@@ -53,6 +59,12 @@ def simulate(
             break
         following = _next(engine, models.values(), decision, at, start)
         if following is None:
+            break
+        if any(isinstance(record, StepFinished) for record in decision.log):
+            stepped, rare = at, 0
+        if following - at > QUIET and rare < RARE_OPENINGS:
+            rare, stepped = rare + 1, following
+        elif following - stepped > QUIET:
             break
         at = following
 

@@ -93,6 +93,13 @@ class SqlMessages:
             rows = transaction.all(f"{SELECT} WHERE state IN ('queued', 'sending') OR waits = 1")
         return [_delivery(row) for row in rows]
 
+    def undelivered(self) -> list[Delivery]:
+        """Returns the deliveries that have not succeeded, newest first."""
+        sql = f"{SELECT} WHERE state IN ('queued', 'sending', 'failed', 'dropped') ORDER BY seq DESC, receiver, key"
+        with self._database.read() as transaction:
+            rows = transaction.all(sql)
+        return [_delivery(row) for row in rows]
+
     def all(self) -> list[Delivery]:
         """Returns all deliveries that are kept, newest first."""
         with self._database.read() as transaction:

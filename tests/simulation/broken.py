@@ -17,6 +17,7 @@ from fleet.core.engine.engine import Engine
 from fleet.core.engine.gate_cache import GateCache
 from fleet.core.engine.gate_questions import GateQuestions
 from fleet.core.engine.slots import Slots
+from fleet.core.engine.workload_gates import WorkloadGates
 from fleet.core.guards import gates
 from fleet.core.objects.attachment import Attachment
 from fleet.core.objects.machine import Ask, Machine
@@ -225,6 +226,21 @@ def _idempotent(hooks: Hooks | UnsetType) -> Hooks | UnsetType:
     return Hooks(before, after)
 
 
+class WithoutNotes(WorkloadGates):
+    """Notes nothing of how ready workloads were."""
+
+    def note(self, rollout: Rollout, run: Run, now: datetime) -> None:
+        pass
+
+
+class Forgetting(Engine):
+    """Compares workloads with nothing."""
+
+    def __init__(self, sites: Mapping[str, str], rollouts: Iterable[Rollout] = ()) -> None:
+        super().__init__(sites, rollouts)
+        self._workloads = WithoutNotes(self._state, foretells=False)
+
+
 class Hopeless(Engine):
     """Waits for its first canaries, whatever became of them."""
 
@@ -378,6 +394,7 @@ BROKEN: Sequence[tuple[Invariant, Parts]] = (
     (Invariant.FREEZE, Parts(engine=WithoutWindows)),
     (Invariant.ASLEEP, Parts(engine=Deaf)),
     (Invariant.CANARY, Parts(engine=Reckless)),
+    (Invariant.GATE, Parts(engine=Forgetting)),
     (Invariant.STAGE, Parts(engine=Unstaged)),
     (Invariant.GATE, Parts(engine=WithoutMeasurements)),
     (Invariant.HOOK, Parts(engine=Unhooked)),

@@ -10,7 +10,7 @@ from multiprocessing import get_context
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
@@ -22,9 +22,10 @@ from fleet.app.rollouts.start import start
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.sources.simulated_clock import CLOCK
 from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.notifications.derivation import messages_of
 from fleet.core.planning.plan import Plan
+from fleet.core.policy.alerting.notification import NotificationEvent
 from fleet.core.records.errors import FleetError, HeldError, UsageError
-from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import Rollout, RolloutState
 from fleet.core.rollout.steps import Step
@@ -32,8 +33,8 @@ from fleet.core.text.durations import format_duration
 from fleet.drivers.identity import abandoned, own_identity
 from fleet.lab.simulation.builders import NEW
 from fleet.simulated.clock import SimulatedClock
-from fleet.store.journal.journal import SqlJournal
 from fleet.system.clock import WallClock
+from tests.store.late_journal import LateJournal
 from tests.store.processes import controller, wait
 from tests.unit.app.users import a_home_with_users, acting, token_of
 
@@ -128,19 +129,6 @@ def at_that_moment(do: Callable[[], object]) -> Callable[[Sequence[str]], Sequen
         return ()
 
     return fresh
-
-
-class LateJournal(SqlJournal):
-    """Something else happens between the check and the first append."""
-
-    def __init__(self, home: Home, meanwhile: Callable[[], object]) -> None:
-        super().__init__(home.store.database)
-        self._meanwhile = [meanwhile]
-
-    def append(self, records: Sequence[JournalRecord], **how: Any) -> list[JournalEntry]:
-        while self._meanwhile:
-            self._meanwhile.pop()()
-        return super().append(records, **how)
 
 
 def late(home: Home, user: str, do: Callable[[Home], object]) -> None:
@@ -335,3 +323,20 @@ def test_a_controller_that_comes_after_the_approval_has_expired_begins_nothing(
 
 def rollout_of(home: Home) -> Rollout:
     return rollouts_of(home.store.journal.entries())["r-1"]
+
+
+def test_a_start_without_approvals_is_recorded_once_and_not_after_a_rejection(home: Home) -> None:
+    made = planned(home)
+    for _ in range(2):
+        with acting(home, "ada"), pytest.raises(HeldError):
+            start(home, made, lambda names: ())
+    assert kinds(home) == {"approval-wanted": 1}
+    (wanted,) = messages_of(home.store.journal.entries()).messages
+    assert wanted.events == (NotificationEvent.APPROVAL_WANTED,) and wanted.waits
+    approved(home, made)
+    assert messages_of(home.store.journal.entries()).settled == (wanted.key,)
+    with acting(home, "eve"):
+        reject(home, made, "not this week")
+    with acting(home, "ada"), pytest.raises(HeldError):
+        start(home, made, lambda names: ())
+    assert kinds(home) == {"approval-wanted": 1, "approve": 1, "reject": 1}

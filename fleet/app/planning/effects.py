@@ -18,7 +18,8 @@ from fleet.core.approval.ledger import PlanApproval
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.plan import Plan, short_id
-from fleet.core.policy.policy import ApprovalRule, Policy
+from fleet.core.policy.hooks.hook import PlaybookHook
+from fleet.core.policy.policy import ApprovalRule, Policy, Pool
 from fleet.core.records.errors import HeldError
 from fleet.core.rollout.goal import GivenApproval, Goal, Start, StartApproval
 from fleet.core.rollout.rollout import Rollout
@@ -133,9 +134,17 @@ def last_known_state(home: Home, plan: Plan) -> PlanState | None:
 
 
 def files_of(plan: Plan) -> Mapping[str, str]:
-    """Returns the SHA-256 of each playbook that the plan's pools name, by path; empty for a file that cannot be read."""
+    """Returns the SHA-256 of each playbook that the plan's pools and their hooks name, by path; empty for a file that
+    cannot be read."""
     pools = (pool for pool in plan.policy.pools if pool.name in plan.pools)
-    return {path: _digest(Path(path)) for pool in pools for path in sorted(pool.playbooks.values())}
+    return {path: _digest(Path(path)) for pool in pools for path in _playbooks(pool)}
+
+
+def _playbooks(pool: Pool) -> list[str]:
+    hooks = (*pool.hooks.before, *pool.hooks.after) if pool.hooks else ()
+    return sorted(
+        {*pool.playbooks.values(), *(hook.playbook for hook in hooks if isinstance(hook, PlaybookHook))}
+    )
 
 
 def _digest(path: Path) -> str:

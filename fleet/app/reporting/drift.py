@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from fleet.app.reporting.status import all_clusters, fleet_status, known_in
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.wiring.home import Home
 from fleet.core.drift.compare import drift
 from fleet.core.drift.drift_report import DriftReport, OrphanReport
 from fleet.core.drift.orphans import orphans
+from fleet.core.reporting.node_state import KnownNode
 from fleet.core.reporting.selection import Selection, select
 
 
@@ -31,6 +34,20 @@ def drift_of(home: Home, selection: Selection) -> DriftReport:
 
 def orphans_of(home: Home) -> OrphanReport:
     """Returns what one source knows and another does not, in the whole fleet."""
-    rows = home.clusters()
+    known = known_in(home, home.clusters())
     rollouts = Rollouts.load(home.store).active
-    return orphans(known_in(home, rows), all_clusters(home), home.policy_if_any(), rollouts, home.now())
+    since = {node.ref: at for node in known if (at := _not_ready_since(home, node)) is not None}
+    return orphans(known, all_clusters(home), home.policy_if_any(), rollouts, since, home.now())
+
+
+def _not_ready_since(home: Home, known: KnownNode) -> datetime | None:
+    """Returns when the last time began in which the node was not Ready without a break; None for a node that is Ready,
+    or if it was never seen Ready."""
+    if known.node is None or known.node.ready is True:
+        return None
+    since: datetime | None = None
+    for past in reversed(home.store.inventory.history(*known.ref)):
+        if past.node is not None and past.node.ready is True:
+            return since
+        since = past.begin
+    return None

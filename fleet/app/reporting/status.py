@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from fleet.app.rollouts.rollouts import Rollouts
@@ -14,6 +15,7 @@ from fleet.app.wiring.home import Home
 from fleet.app.wiring.names import pool_named, there_is
 from fleet.app.wiring.sources.registry import source_of
 from fleet.core.cluster.version_skew import skews
+from fleet.core.notifications.overview import undelivered
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.eta import seconds_left
 from fleet.core.policy.label_pools import label_pools
@@ -54,7 +56,12 @@ def fleet_status(home: Home, selection: Selection = EVERYTHING) -> FleetStatus:
         {ref: waiting_node.since for ref, waiting_node in waiting.items()},
     )
     refuse_unknown(selection, found, policy)
-    return replace(found, quorums=quorums_of(home, chosen, policy), standstill=stands)
+    return replace(
+        found,
+        quorums=quorums_of(home, chosen, policy),
+        standstill=stands,
+        undelivered=undelivered(home.store.messages.undelivered(), home.now()) or UNSET,
+    )
 
 
 def policy_for(home: Home, known: Iterable[KnownNode]) -> Policy:

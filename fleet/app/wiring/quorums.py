@@ -20,7 +20,7 @@ from fleet.core.quorum.quorum import Quorum
 from fleet.core.rollout.event import Upserted
 
 if TYPE_CHECKING:
-    from fleet.drivers.pipeline import ClusterPipeline
+    from fleet.drivers.pipeline import ClusterPipeline, HookRunner
     from fleet.drivers.quorum_clients import QuorumClient, QuorumClients
     from fleet.kube.cluster import KubeCluster
 
@@ -70,11 +70,15 @@ def guarded(cluster: KubeCluster, site: str, policy: Policy, played: Path) -> Cl
     from fleet.system.clock import WallClock
 
     monitor = QuorumMonitor(cluster.name, groups_of(cluster, site, policy), WallClock())
-    jobs = JobRunner(cluster.transport)
+    runners: list[HookRunner] = [JobRunner(cluster.transport)]
+    if policy.plays_hooks:
+        from fleet.hooks.playbook import PlaybookRunner, over_ssh
+
+        runners.append(PlaybookRunner(played / cluster.name, over_ssh()))
     if not policy.remote:
-        return ClusterPipeline(cluster, [monitor], [monitor], hook_runners=[jobs])
+        return ClusterPipeline(cluster, [monitor], [monitor], hook_runners=runners)
     agents = agents_of(cluster, policy, played)
-    return ClusterPipeline(cluster, [agents, monitor], [monitor], agents, [jobs])
+    return ClusterPipeline(cluster, [agents, monitor], [monitor], agents, runners)
 
 
 async def with_quorums(snapshot: Snapshot, cluster: KubeCluster, policy: Policy) -> Snapshot:

@@ -29,7 +29,7 @@ def releases(
         return
     from fleet.app.releases.listing import releases as listed
     from fleet.cli.terminal.output import show, show_json
-    from fleet.cli.views.releases import release_text
+    from fleet.cli.views.releases.release_table import release_text
 
     found = listed(home_of(context), stream)
     if output == "json":
@@ -56,7 +56,7 @@ def sync(
     """Read the release feeds of the policy now. A feed that cannot be read leaves its last copy; exits 1 then."""
     from fleet.app.releases.sync import sync_feeds
     from fleet.cli.terminal.output import show
-    from fleet.cli.views.releases import sync_text
+    from fleet.cli.views.releases.feed_lines import sync_text
 
     home = home_of(context)
     found = sync_feeds(home, stream or (), accept or ())

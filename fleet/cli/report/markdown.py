@@ -62,7 +62,10 @@ def period(report: PeriodReport) -> str:
         "",
         f"Rule: {_text(period_answer.rule(compliance.deadline))}. {_text(compliance.deadline.source)}".rstrip(),
         "",
-        *_table(["Release", "Due", "In time", "Late", "Overdue", "Open", "Longest"], list(_releases(report))),
+        *_table(
+            ["Release", "Due", "In time", "Late", "Overdue", "Excepted", "Open", "Longest"],
+            list(_releases(report)),
+        ),
         "",
         *_table(
             ["Quarter", "Due", "In time", "Exposure (node days)"],
@@ -112,7 +115,7 @@ def _releases(report: PeriodReport) -> Iterator[list[str]]:
             each.version,
             f"{each.due:%Y-%m-%d}" if each.due is not None else "unknown",
             period_answer.release_note(each) or f"{counts.in_time:,} ({period_answer.percent(counts.share)})",
-            *(f"{count:,}" for count in (counts.late, counts.overdue, counts.open)),
+            *(f"{count:,}" for count in (counts.late, counts.overdue, counts.excepted, counts.open)),
             period_answer.days(each.max_days),
         ]
 

@@ -169,6 +169,14 @@ def bar(counts: PunctualityCounts) -> list[tuple[str, int, float, float]]:
     return found
 
 
+def excepts(report: PeriodReport) -> bool:
+    """Returns whether an exception was in force for any node: only then do tables have a column for that."""
+    compliance = report.compliance
+    of_releases = [each.counts for each in compliance.releases]
+    of_quarters = [each.counts for each in compliance.trend]
+    return any(each.excepted for each in (compliance.counts, *of_releases, *of_quarters))
+
+
 def exception_groups(report: PeriodReport) -> list[ExceptionGroup]:
     """Returns the exceptions, those with the same release and causes together; overdue ones first, excepted ones
     last."""

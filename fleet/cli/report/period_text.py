@@ -52,7 +52,7 @@ def _exposed(report: PeriodReport) -> str:
 
 
 def _releases(report: PeriodReport) -> Iterator[str]:
-    rows, notes = [], []
+    rows, notes, excepts = [], [], period_answer.excepts(report)
     for each in report.compliance.releases:
         counts = each.counts
         due = f"{each.due:%Y-%m-%d}" if each.due is not None else "unknown"
@@ -62,19 +62,22 @@ def _releases(report: PeriodReport) -> Iterator[str]:
                 due,
                 period_answer.percent(counts.share),
                 *(f"{count:,}" for count in (counts.in_time, counts.late, counts.overdue, counts.open)),
-                period_answer.days(each.median_days),
+                f"{counts.excepted:,}" if excepts else period_answer.days(each.median_days),
                 period_answer.days(each.max_days),
             ]
         )
         if note := period_answer.release_note(each):
             notes.append(f"  {each.version}: {note}")
     if rows:
-        head = ["Release", "due", "in time", "yes", "late", "overdue", "open", "median", "longest"]
+        # 80 columns have no room for both.
+        more = ["excepted", "max"] if excepts else ["median", "longest"]
+        head = ["Release", "due", "in time", "yes", "late", "overdue", "open", *more]
         yield from table_lines(head, rows, right=(2, 3, 4, 5, 6, 7, 8))
         yield from notes
 
 
 def _trend(report: PeriodReport) -> Iterator[str]:
+    excepts = period_answer.excepts(report)
     rows = [
         [
             each.quarter,
@@ -82,13 +85,14 @@ def _trend(report: PeriodReport) -> Iterator[str]:
             period_answer.percent(each.counts.share),
             f"{each.counts.late:,}",
             f"{each.counts.overdue:,}",
+            *([f"{each.counts.excepted:,}"] if excepts else []),
             f"{each.exposure_node_days:,.1f}",
         ]
         for each in report.compliance.trend
     ]
-    yield from table_lines(
-        ["Quarter", "due", "in time", "late", "overdue", "node days"], rows, right=(1, 2, 3, 4, 5)
-    )
+    more = ["excepted"] if excepts else []
+    head = ["Quarter", "due", "in time", "late", "overdue", *more, "node days"]
+    yield from table_lines(head, rows, right=range(1, len(head)))
 
 
 def _exceptions(report: PeriodReport) -> Iterator[str]:

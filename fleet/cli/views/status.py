@@ -12,6 +12,7 @@ from rich.text import Text
 from fleet.cli.terminal.columns import Cell, columns
 from fleet.cli.terminal.time_format import ago, clock
 from fleet.cli.views.rollout_page.standstill import standing_still
+from fleet.core.notifications.overview import UndeliveredMessages
 from fleet.core.reporting.node_state import WIDE, StatusNode
 from fleet.core.reporting.selection import ATTENTION
 from fleet.core.reporting.status import FleetStatus, StatusCluster, StatusPool, StatusQuorum
@@ -111,9 +112,19 @@ def _below(status: FleetStatus, past: bool) -> Iterator[Text]:
             yield Text(f"Skew:   {cluster.name}: {apart} (fleet lint)", "yellow")
     if status.standstill is not None:
         yield standing_still(status.standstill, "Control: ")
+    yield from map(_undelivered, status.undelivered or ())
     attention = needs(status)
     if attention:
         yield Text(f"Attention: {', '.join(attention)} (fleet status --attention)", "yellow")
+
+
+def _undelivered(found: UndeliveredMessages) -> Text:
+    parts = [
+        *([f"{counted(found.waiting, 'message')} not accepted so far"] if found.waiting else []),
+        *([f"{found.lost} lost"] if found.lost else []),
+    ]
+    why = f": {found.error}" if found.error else ""
+    return Text(f"Notify: {found.receiver}, {', '.join(parts)}{why} (fleet notify list)", "yellow")
 
 
 def _quorum(group: StatusQuorum) -> Text:

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from fleet.config import recurrence
 from fleet.config.calendars.wall_clock import WallTime, wall_time, zone_named
+from fleet.config.calendars.zone_definitions import with_known_zones
 from fleet.core.policy.times.recurrence import matches
 from fleet.core.policy.times.window import RecurringWindow
 
@@ -65,7 +66,7 @@ def read_events(text: str, zone: str, *, closes: bool) -> CalendarContent:
         with warnings.catch_warnings():
             # It warns that it guesses time zones, which are not used.
             warnings.simplefilter("ignore")
-            calendars = Calendar.from_ical(_without_zones(text), multiple=True)
+            calendars = Calendar.from_ical(with_known_zones(text), multiple=True)
     except FOREIGN:
         # The library's message has a part of the text, and a server's error page may repeat its URL.
         return CalendarContent(problems=("expected an iCalendar file (RFC 5545), found another text",))
@@ -89,19 +90,6 @@ def read_events(text: str, zone: str, *, closes: bool) -> CalendarContent:
     if not count:
         cautions.append("the calendar has no event")
     return CalendarContent(tuple(found), tuple(problems), tuple(cautions))
-
-
-def _without_zones(text: str) -> str:
-    """Returns the text without its VTIMEZONEs: the first one of a name would rule all later calendars of the process."""
-    lines: list[str] = []
-    inside = False
-    for line in text.splitlines():
-        upper = line.strip().upper()
-        inside = inside or upper == "BEGIN:VTIMEZONE"
-        if not inside:
-            lines.append(line)
-        inside = inside and upper != "END:VTIMEZONE"
-    return "\r\n".join(lines)
 
 
 def _zone_of(calendar: Any) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
+from fleet.core.cluster.pod_index import PodIndex
 from fleet.core.objects.budget import Budget
 from fleet.core.objects.pod import Pod, PodRef
 
@@ -24,6 +25,12 @@ class BudgetIndex:
         matching, and the matching budgets."""
         self.selector_changes = 0
         """The number of times that a budget was added or deleted, or its selector has changed."""
+        self._unready: dict[PodRef, dict[str, Pod]] = {}
+        """Pods that should be Ready and are not, by budget and uid, of the namespaces in `_unready_terms`."""
+        self._unready_refs: dict[str, tuple[PodRef, ...]] = {}
+        """The budgets under which a pod is in `_unready`, by uid of the pod."""
+        self._unready_terms: dict[str, int] = {}
+        """The count in `_terms` at which the unready pods of a namespace were matched."""
 
     def refs_of(self, pod: Pod) -> tuple[PodRef, ...]:
         """Returns the names of every budget that matches the pod."""
@@ -52,9 +59,40 @@ class BudgetIndex:
             self.selector_changes += 1
             self._index(budget).pop(ref, None)
 
+    def unready(self, ref: PodRef, pods: PodIndex) -> Collection[Pod]:
+        """Returns the pods of the budget that should be Ready and are not. `pods`: all pods of the cluster, which are
+        matched anew after a budget of the namespace was added, deleted or given another selector."""
+        terms = self._terms.get(ref.namespace, 0)
+        if self._unready_terms.get(ref.namespace) != terms:
+            for known in [known for known in self._unready if known.namespace == ref.namespace]:
+                del self._unready[known]
+            self._unready_terms[ref.namespace] = terms
+            for pod in pods.unready(ref.namespace):
+                self._add_unready(pod)
+        return self._unready.get(ref, {}).values()
+
+    def upsert_pod(self, pod: Pod) -> None:
+        """Records a pod that was added or changed."""
+        if pod.namespace not in self._unready_terms:
+            return
+        self._remove_unready(pod.uid)
+        if pod.should_be_ready and not pod.ready:
+            self._add_unready(pod)
+
     def forget_pod(self, uid: str) -> None:
         """Records that the pod is gone."""
         self._matching.pop(uid, None)
+        self._remove_unready(uid)
+
+    def _add_unready(self, pod: Pod) -> None:
+        refs = self._unready_refs[pod.uid] = self.refs_of(pod)
+        for ref in refs:
+            self._unready.setdefault(ref, {})[pod.uid] = pod
+
+    def _remove_unready(self, uid: str) -> None:
+        for ref in self._unready_refs.pop(uid, ()):
+            if pods := self._unready.get(ref):
+                pods.pop(uid, None)
 
     def _match(self, pod: Pod) -> Iterable[PodRef]:
         candidates = dict(self._by_namespace.get(pod.namespace, {}))

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from itertools import islice
+from collections.abc import Collection
 
 from fleet.core.objects.pod import Pod
-
-MOST_UNREADY = 500
-"""Maximum number of unready pods of a namespace that are searched for those of one budget."""
 
 
 class PodIndex:
@@ -32,9 +28,9 @@ class PodIndex:
         """Returns all pods of the namespace."""
         return self._in.get(namespace, {}).values()
 
-    def unready(self, namespace: str) -> Iterator[Pod]:
-        """Returns the pods of the namespace that should be Ready and are not, at most `MOST_UNREADY`."""
-        return islice(self._unready.get(namespace, {}).values(), MOST_UNREADY)
+    def unready(self, namespace: str) -> Collection[Pod]:
+        """Returns the pods of the namespace that should be Ready and are not."""
+        return self._unready.get(namespace, {}).values()
 
     def upsert(self, pod: Pod) -> None:
         """Records a pod that was added or changed."""
@@ -45,7 +41,7 @@ class PodIndex:
         self._in.setdefault(pod.namespace, {})[pod.uid] = pod
         if pod.node:
             self._on.setdefault(pod.node, {})[pod.uid] = pod
-        if pod.ready or pod.finished or pod.deleting:
+        if pod.ready or not pod.should_be_ready:
             self._no_longer_unready(pod)
         else:
             self._unready.setdefault(pod.namespace, {})[pod.uid] = pod

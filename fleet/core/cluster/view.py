@@ -249,6 +249,7 @@ class ClusterView:
         if pod.api_server:
             self.api_servers[pod.uid] = pod.api_server
         self.pod_index.upsert(pod)
+        self.budget_index.upsert_pod(pod)
         self.roles.upsert(pod)
         if pod.node:
             if not pod.stays and not pod.finished:

@@ -3,8 +3,8 @@ were deleted, machines that are known by two names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 
 from fleet.core.drift.drift_report import OrphanFinding, OrphanReport
 from fleet.core.objects.node import NodeRef
@@ -14,22 +14,33 @@ from fleet.core.reporting.status import StatusCluster
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.steps import HAS_SLOT
 
+LONG = timedelta(hours=1)
+"""A node that has not been Ready for less is probably rebooting."""
+
 
 def orphans(
     known: Sequence[KnownNode],
     clusters: Sequence[StatusCluster],
     policy: Policy,
     rollouts: Iterable[Rollout],
+    not_ready_since: Mapping[NodeRef, datetime],
     now: datetime,
 ) -> OrphanReport:
-    """Returns all findings. Nothing is concluded about a cluster that does not answer, except that."""
+    """Returns all findings. Nothing is concluded about a cluster that does not answer, except that. `not_ready_since`:
+    since when nodes are not Ready; a node that is not in it has been so for an unknown time."""
     reachable = {cluster.name for cluster in clusters if cluster.reachable}
     active = [rollout for rollout in rollouts if rollout.active]
     working = {ref for rollout in active for ref, run in rollout.runs.items() if run.step in HAS_SLOT}
     seen = [node for node in known if node.cluster in reachable]
     findings = [
         *_clusters(clusters),
-        *(found for node in seen for found in _of_node(node, policy, node.ref in working)),
+        *(found for node in seen for found in _of_node(node, policy)),
+        *(
+            found
+            for node in seen
+            if node.ref not in working
+            for found in _not_ready(node, not_ready_since, now)
+        ),
         *_slots(seen, reachable, active),
         *_same_machine(seen),
     ]
@@ -51,8 +62,7 @@ def _clusters(clusters: Sequence[StatusCluster]) -> Iterator[OrphanFinding]:
             )
 
 
-def _of_node(known: KnownNode, policy: Policy, working: bool) -> Iterator[OrphanFinding]:
-    """`working`: a run works on the node, which may therefore be rebooting."""
+def _of_node(known: KnownNode, policy: Policy) -> Iterator[OrphanFinding]:
     where, node = (known.cluster, known.site, known.name), known.node
     if node is None:
         yield OrphanFinding(
@@ -74,15 +84,24 @@ def _of_node(known: KnownNode, policy: Policy, working: bool) -> Iterator[Orphan
             f"pool {pool.name if pool is not None else ''} is reached by agents, and none has reported this node",
             f"fleet cluster check {known.cluster}; fleet cluster install {known.cluster} runs agents on all nodes",
         )
-    if node.ready is not True and not working:
-        state = "is not Ready" if node.ready is False else "has a kubelet that stopped reporting"
-        yield OrphanFinding(
-            *where,
-            "not-ready",
-            None,
-            f"the node {state}{f': {node.why_unready}' if node.why_unready else ''}",
-            f"kubectl describe node {known.name}; fleet explain {known.cluster}/{known.name}",
-        )
+
+
+def _not_ready(
+    known: KnownNode, not_ready_since: Mapping[NodeRef, datetime], now: datetime
+) -> Iterator[OrphanFinding]:
+    node, since = known.node, not_ready_since.get(known.ref)
+    if node is None or node.ready is True or (since is not None and now - since < LONG):
+        return
+    state = "is not Ready" if node.ready is False else "has a kubelet that stopped reporting"
+    yield OrphanFinding(
+        known.cluster,
+        known.site,
+        known.name,
+        "not-ready",
+        since,
+        f"the node {state}{f': {node.why_unready}' if node.why_unready else ''}",
+        f"kubectl describe node {known.name}; fleet node history {known.cluster}/{known.name}",
+    )
 
 
 def _slots(

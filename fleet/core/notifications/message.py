@@ -41,6 +41,17 @@ class Message(Struct, frozen=True, kw_only=True):
         return not IMPORTANT.isdisjoint(self.events)
 
 
+class DerivedMessages(Struct, frozen=True):
+    """What entries of the journal lead to."""
+
+    messages: tuple[Message, ...] = ()
+    settled: tuple[str, ...] = ()
+    """The keys of messages that wait for an operator no longer."""
+
+
+NOTHING = DerivedMessages()
+
+
 def quoted(text: str, most: int = PART) -> str:
     """Returns a text from elsewhere for use in a message: on one line, visible, short, and unable to alert a chat room."""
     plain = PING.sub("(at)", visible(text))

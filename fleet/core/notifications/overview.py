@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from fleet.core.notifications.delivery import Delivery, DeliveryState
+from fleet.core.notifications.delivery import GIVE_UP, Delivery, DeliveryState
 from fleet.core.policy.alerting.notification import Notification
+
+LOST_SHOWN = GIVE_UP + timedelta(days=1)
+"""How long after it was queued a lost message is reported."""
 
 
 class ReceiverOverview(Struct, frozen=True, kw_only=True):
@@ -21,15 +25,17 @@ class ReceiverOverview(Struct, frozen=True, kw_only=True):
     error: str = ""
     """Why the oldest message that waits was not accepted; empty: none was refused."""
 
-    @property
-    def trouble(self) -> str:
-        """Returns what an operator should know; empty: all that was to be sent has arrived."""
-        parts = []
-        if self.error:
-            parts.append(f"{self.waiting} waiting: {self.error}")
-        if self.lost:
-            parts.append(f"{self.lost} lost")
-        return ", ".join(parts)
+
+class UndeliveredMessages(Struct, frozen=True, kw_only=True):
+    """What one receiver has not got."""
+
+    receiver: str
+    waiting: int = 0
+    """Not accepted so far; they are tried again."""
+    lost: int = 0
+    """Given up, or dropped because too many were waiting, lately."""
+    error: str = ""
+    """Why the last attempt was not accepted."""
 
 
 class MessageOverview(Struct, frozen=True, kw_only=True):
@@ -47,6 +53,26 @@ def overview_of(receivers: Sequence[Notification], deliveries: Sequence[Delivery
             for receiver in receivers
         ),
         deliveries=tuple(deliveries),
+    )
+
+
+def undelivered(deliveries: Sequence[Delivery], now: datetime) -> tuple[UndeliveredMessages, ...]:
+    """Returns what each receiver has not got, by name; nothing of a receiver that has got all. `deliveries`: newest
+    first."""
+    waiting: Counter[str] = Counter()
+    lost: Counter[str] = Counter()
+    errors: dict[str, str] = {}
+    for delivery in deliveries:
+        tried = delivery.state in (DeliveryState.QUEUED, DeliveryState.SENDING) and bool(delivery.error)
+        over = delivery.state in (DeliveryState.FAILED, DeliveryState.DROPPED)
+        waiting[delivery.receiver] += tried
+        lost[delivery.receiver] += over and delivery.queued_at >= now - LOST_SHOWN
+        if tried or over:
+            errors.setdefault(delivery.receiver, delivery.error)
+    return tuple(
+        UndeliveredMessages(receiver=name, waiting=waiting[name], lost=lost[name], error=errors.get(name, ""))
+        for name in sorted(waiting)
+        if waiting[name] or lost[name]
     )
 
 

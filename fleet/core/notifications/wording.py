@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from msgspec import Struct, field
 
 from fleet.core.notifications.message import TITLE, Message, quoted
+from fleet.core.planning.plan import short_id
 from fleet.core.policy.alerting.notification import NotificationEvent
 from fleet.core.records.journal import JournalEntry
-from fleet.core.rollout.decisions import GateFailed
+from fleet.core.rollout.commands import ApprovalWanted
+from fleet.core.rollout.decisions import GateFailed, HookEnded
 from fleet.core.rollout.goal import Start
+from fleet.core.rollout.record import StandingChanged
 from fleet.core.rollout.stages.gate_state import GatePoint
 from fleet.core.text.counts import counted
 
@@ -111,6 +114,92 @@ def operator_gate(facts: RolloutFacts, entry: JournalEntry, key: str, point: Gat
             f'fleet rollout pass {facts.id} {quoted(gate, 100)} --reason "..."',
             f"fleet rollout abort {facts.id}",
         ],
+        waits=True,
+    )
+
+
+def hook_failed(
+    facts: RolloutFacts, entry: JournalEntry, key: str, record: HookEnded, halts: bool
+) -> Message:
+    """Returns the message that a hook has failed for the last time. `halts`: which halts the rollout."""
+    after = f", rollout {facts.id} is halted" if halts else f" in rollout {facts.id}"
+    return _message(
+        facts,
+        entry,
+        key,
+        [NotificationEvent.HOOK_FAILED, *([NotificationEvent.HALTED] if halts else [])],
+        f"Hook {quoted(record.hook, 40)} failed{after}: {facts.what}",
+        [f"It ran {quoted(str(record.place), 120)}.", f"Why: {quoted(record.message)}", facts.progress],
+        _decide(facts) if halts else [f"fleet rollout status {facts.id}"],
+        waits=halts,
+    )
+
+
+def hook_unknown(facts: RolloutFacts, entry: JournalEntry, key: str, record: HookEnded) -> Message:
+    """Returns the message that nobody knows whether a hook has done its work, and that an operator has to find out."""
+    node = f" --node {quoted(str(record.node), 120)}" if record.node is not None else ""
+    hook = f"fleet rollout hook {facts.id} {quoted(record.hook, 100)}{node}"
+    return _message(
+        facts,
+        entry,
+        key,
+        [NotificationEvent.HOOK_FAILED],
+        f"Nobody knows the outcome of hook {quoted(record.hook, 40)} in rollout {facts.id}: {facts.what}",
+        [
+            f"It ran {quoted(str(record.place), 120)}.",
+            f"Why: {quoted(record.message)}",
+            "Find out whether it has done its work.",
+        ],
+        [f"{hook} --pass", f"{hook} --again"],
+        waits=True,
+    )
+
+
+def approval_wanted(entry: JournalEntry, key: str, record: ApprovalWanted) -> Message:
+    """Returns the message that a plan lacks approvals."""
+    plan = short_id(record.plan)
+    names = ", ".join(record.pools[:NAMED])
+    return Message(
+        key=key,
+        seq=entry.seq,
+        at=entry.at,
+        events=(NotificationEvent.APPROVAL_WANTED,),
+        pools=record.pools,
+        title=quoted(f"Plan {plan} waits for approval: {names} to {record.version}", TITLE),
+        body="\n".join(
+            [
+                f"{quoted(entry.actor)} wants to start it: {counted(record.nodes, 'node')}, "
+                f"{counted(record.required, 'approval')} needed.",
+                "Next:",
+                f"  fleet plan show {plan}",
+                f"  fleet plan approve {plan}",
+            ]
+        ),
+        waits=True,
+    )
+
+
+def refused(entry: JournalEntry, key: str, record: StandingChanged) -> Message:
+    """Returns the message that a standing policy starts nothing until an operator acts."""
+    pool, target = quoted(record.pool, 60), quoted(record.target, 40)
+    halted = record.state == "halted"
+    return Message(
+        key=key,
+        seq=entry.seq,
+        at=entry.at,
+        events=(NotificationEvent.REFUSED,),
+        pools=(record.pool,),
+        title=quoted(
+            f"The standing policy of pool {pool} {'is halted' if halted else 'starts nothing'}", TITLE
+        ),
+        body="\n".join(
+            [
+                f"Why: {f'{target}: ' if target else ''}{quoted(record.message)}",
+                *([f"What helps: {quoted(record.remedy)}"] if record.remedy else []),
+                "Next:",
+                f"  fleet policy status {pool}",
+            ]
+        ),
         waits=True,
     )
 

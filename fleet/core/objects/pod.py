@@ -146,6 +146,11 @@ class Pod(Struct, frozen=True, gc=False):
         return self.deleting or self.phase in ("Pending", "Succeeded", "Failed")
 
     @property
+    def should_be_ready(self) -> bool:
+        """True for a pod that neither has ended nor is being deleted."""
+        return not (self.finished or self.deleting)
+
+    @property
     def finished(self) -> bool:
         """True if the pod has ended (Succeeded or Failed)."""
         return self.phase in ("Succeeded", "Failed")

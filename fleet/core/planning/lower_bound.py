@@ -25,7 +25,7 @@ from fleet.core.rollout.goal import Goal
 from fleet.core.state.limits import Scope, scopes
 
 HORIZON = timedelta(weeks=9)
-"""The time ahead for which windows are computed."""
+"""The time ahead for which windows are computed, if any opens in it."""
 
 
 class Bound(NamedTuple):
@@ -165,7 +165,7 @@ def _windows(
         schedule = _schedule(schedules, work)
         if schedule not in spans:
             until = schedule.last_moment(start, HORIZON)
-            spans[schedule] = () if schedule.always_open else schedule.open_spans(start, until)
+            spans[schedule] = () if schedule.always_open else _open_spans(schedule, start, until)
         longest[schedule] = max(longest.get(schedule, 0.0), work.out)
     for schedule, open_spans in spans.items():
         if open_spans:
@@ -181,6 +181,15 @@ def _windows(
             seconds = _through(joined_spans, start, work_per_place, overrun)
             text = f"the windows of pool {scope.pool} and the limit for {scope.reason.split('-')[0]} {scope.subject}"
             yield Bound(seconds, text, ("windows",))
+
+
+def _open_spans(schedule: Schedule, start: datetime, until: datetime) -> Sequence[OpenSpan]:
+    """Returns the open times up to `until`, or the first one after it if there is none."""
+    found = schedule.open_spans(start, until)
+    opens = schedule.opens(until) if not found else None
+    if opens is None:
+        return found
+    return [(opens, schedule.closes(opens) or opens + HORIZON)]
 
 
 def _schedule(schedules: Schedules, work: ShortestRun) -> Schedule:

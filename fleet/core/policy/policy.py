@@ -13,7 +13,7 @@ from fleet.core.policy.alerting.silence import SilenceRule
 from fleet.core.policy.bounds import AtLeastOne
 from fleet.core.policy.drain_rule import PodRule
 from fleet.core.policy.gate import AnyGate
-from fleet.core.policy.hooks.hook import Hooks
+from fleet.core.policy.hooks.hook import Hooks, PlaybookHook
 from fleet.core.policy.rollout_stage import RolloutStage
 from fleet.core.policy.times.freeze import Freeze, FreezeCalendar
 from fleet.core.policy.times.window import RecurringWindow, Window, WindowLevel
@@ -224,6 +224,12 @@ class Policy(Struct, frozen=True):
     def reaches(self) -> frozenset[MachineReach]:
         """The access methods of all pools."""
         return frozenset(pool.reach for pool in self.pools)
+
+    @property
+    def plays_hooks(self) -> bool:
+        """True if a hook of some pool is a playbook."""
+        pools = (pool.hooks for pool in self.pools if pool.hooks)
+        return any(isinstance(hook, PlaybookHook) for each in pools for hook in (*each.before, *each.after))
 
     @property
     def remote(self) -> bool:

@@ -46,6 +46,7 @@ class Schedule:
         """The time zone in which moments are shown to users."""
         simple = len(levels) <= 1 and all(level.recurs_weekly for level in levels)
         self._foresight = WEEKLY_FORESIGHT if simple else FORESIGHT
+        self._never = "never" if simple else "not within ten years"
         self._weeks: dict[int, list[OpenSpan]] = {}
         self._longest: dict[datetime, timedelta] = {}
 
@@ -76,7 +77,7 @@ class Schedule:
                 return self._held_by(freeze, now)
         start = self.next_start(now, needed)
         facts: dict[str, str | int] = {
-            "opens": "never" if start is None else format_moment(start, now, self.zone),
+            "opens": self._never if start is None else format_moment(start, now, self.zone),
             "needed": durations.format_duration(needed.total_seconds()),
         }
         if len(self.levels) > 1 or (self.levels and self.levels[0].name != f"pool {self.pool}"):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
+from fleet.core.notifications.overview import UndeliveredMessages
 from fleet.core.quorum.quorum import Link
 from fleet.core.reporting.node_state import StatusNode
 from fleet.core.reporting.standstill import Standstill
@@ -117,3 +118,5 @@ class FleetStatus(Struct, frozen=True):
     quorums: tuple[StatusQuorum, ...] = ()
     standstill: Standstill | None = None
     """None: a controller is at work, or nothing is left to do."""
+    undelivered: tuple[UndeliveredMessages, ...] | UnsetType = UNSET
+    """What receivers of messages have not got. UNSET: they have got all."""

@@ -106,6 +106,19 @@ class HostsClaimed(CommandRecord, frozen=True, gc=False, kw_only=True, tag="clai
     cluster: str
 
 
+class ApprovalWanted(CommandRecord, frozen=True, gc=False, kw_only=True, tag="approval-wanted"):
+    """A plan was to be started and lacks approvals. Nothing depends on this record but the message to those who approve."""
+
+    plan: str
+    effect: str
+    """The hash of what the approvals are to cover."""
+    pools: tuple[str, ...]
+    version: str
+    nodes: int
+    required: int
+    """The number of users that must approve the effect."""
+
+
 class PlanApproved(CommandRecord, frozen=True, gc=False, kw_only=True, tag="approve"):
     """Approves the effect of a plan. `reason` is the approver's comment."""
 
@@ -178,6 +191,7 @@ COMMANDS: tuple[type[CommandRecord], ...] = (
     JournalAccepted,
     LogRequested,
     HostsClaimed,
+    ApprovalWanted,
     PlanApproved,
     PlanRejected,
     PolicyResumed,

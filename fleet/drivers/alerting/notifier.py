@@ -27,8 +27,11 @@ from fleet.core.notifications.delivery import (
     text_of,
 )
 from fleet.core.notifications.derivation import KINDS, JournalMessages
+from fleet.core.notifications.standing_messages import STANDING_KINDS
+from fleet.core.notifications.wanted_approvals import APPROVAL_KINDS
 from fleet.core.policy.alerting.notification import Notification
 from fleet.core.records.errors import FleetError, StaleEpochError
+from fleet.core.rollout.codec import from_record
 from fleet.drivers.journal.log import LOG
 from fleet.drivers.ports import Journal
 from fleet.system.clock import Clock
@@ -39,7 +42,7 @@ LAST_SECONDS = 15.0
 """How long a controller that has nothing left to do waits for messages that are being sent."""
 AT_ONCE = 2000
 """The most journal entries that are read in one round."""
-FREQUENT = ("step",)
+FREQUENT = ("step", "hook-started", "hook-ended")
 Send = Callable[[Notification, MessageText], Awaitable[str]]
 """Returns why the receiver has not accepted the message; empty: it has."""
 
@@ -154,12 +157,14 @@ class Notifier:
     def _read(self, receivers: Sequence[Notification], now: datetime) -> None:
         """Queues the messages about the entries since the last look."""
         after = self._messages.read_until() or self._begin(now)
+        if not self._recovered:
+            self._catch_up_outside(after)
         made: list[Delivery] = []
         settled: list[str] = []
         seq = after
         for number, entry in enumerate(self._journal.entries(kinds=KINDS, after=after), start=1):
             known = self._derived.rollouts
-            if entry.record.kind != "start" and entry.record.rollout not in known:
+            if entry.record.rollout and entry.record.kind != "start" and entry.record.rollout not in known:
                 self._catch_up(entry.record.rollout, entry.seq)
             derived = self._derived.take(entry)
             for message in derived.messages:
@@ -189,6 +194,17 @@ class Notifier:
             if entry.seq >= before:
                 return
             self._derived.take(entry)
+
+    def _catch_up_outside(self, until: int) -> None:
+        """Takes in what plans and standing policies waited for when an earlier controller read the journal last."""
+        kinds = (*APPROVAL_KINDS, *STANDING_KINDS)
+        first = next(iter(self._journal.entries(kinds=kinds)), None)
+        if first is None:
+            return
+        for entry in self._journal.entries(kinds=("start", *kinds), after=first.seq - 1):
+            if entry.seq > until:
+                return
+            self._derived.take_outside(entry, from_record(entry.record))
 
     def _due(self, receivers: Sequence[Notification], now: datetime) -> list[Delivery]:
         """Returns what is queued, with reminders; what an earlier controller was sending is queued again, once."""

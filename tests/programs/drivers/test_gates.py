@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from fleet.core.objects.node import NodeRef
-from fleet.core.policy.gate import AnyGate, CommandGate, OperatorGate
+from fleet.core.policy.gate import AnyGate, CommandGate, OperatorGate, WorkloadsGate
 from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.codec import to_record
 from fleet.core.rollout.commands import GateOverruled
@@ -93,3 +93,15 @@ def test_a_running_controller_hears_an_operator_pass_the_gate(tmp_path: Path) ->
 
     asyncio.run(work(home, passing))
     assert home.rollout.state is RolloutState.FINISHED
+
+
+def test_the_controller_notes_how_ready_workloads_are_before_the_first_node(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    start(home, WorkloadsGate(name="back", timeout_seconds=2_000_000))
+    asyncio.run(work(home))
+    found = [entry.record for entry in home.store.journal.entries()]
+    steps = [(each.kind, each.detail.get("to"), each.node) for each in found]
+    (noted,) = [each for each in found if each.kind == "workloads"]
+    assert noted.detail["cluster"] == "east" and noted.detail["ready"]
+    assert steps.index(("workloads", None, "")) < steps.index(("step", "cordon", "east/n-0"))
+    assert "gate-passed" in kinds(home) and "gate-failed" not in kinds(home)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from fleet.app.approvals.exceptions import exceptions, grant, request, revoke
 from fleet.app.reporting.period import report_of_span
@@ -15,6 +17,7 @@ from fleet.cli.main import run
 from fleet.cli.report import markdown, period_page, period_text
 from fleet.core.approval.exceptions import PatchException
 from fleet.core.records.errors import HeldError, NotAllowedError, UsageError
+from fleet.core.reporting.period.compliance import PunctualityCounts
 from fleet.core.reporting.period.deadline import Deadline
 from fleet.core.reporting.period.span import quarter_of
 from fleet.lab.simulation.builders import NEW, START, a_node, a_snapshot
@@ -67,6 +70,23 @@ def test_one_user_asks_and_another_grants(home: Home) -> None:
     assert [each.state(home.now()) for each in exceptions(home).values()] == ["revoked"]
 
 
+def test_of_two_grants_at_the_same_moment_one_is_refused(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked(home)
+    journal = home.store.journal
+    append = journal.append
+
+    def after_a_rival(*arguments: Any, **others: Any) -> Any:
+        monkeypatch.setattr(journal, "append", append)
+        with acting(home, "kim", "board"):
+            grant(home, "x-1")
+        return append(*arguments, **others)
+
+    monkeypatch.setattr(journal, "append", after_a_rival)
+    with acting(home, "eve"), pytest.raises(HeldError, match="in force already, granted by kim"):
+        grant(home, "x-1")
+    assert [entry.record.kind for entry in journal.entries()].count("exception-granted") == 1
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -100,6 +120,17 @@ def test_the_report_counts_it_apart_and_says_who_decided(home: Home) -> None:
             assert "Exceptions that users decided on" in plain
             assert "asked for by ada" in plain and "granted by eve" in plain and "lapses in 20.0 d" in plain
     assert [each.granted for each in made.compliance.exceptions] == []
+
+
+def test_every_form_has_a_column_for_excepted_nodes(home: Home) -> None:
+    made = report_of_span(home, quarter_of(home.now()), (), Deadline("30 days", 30))
+    counts = PunctualityCounts(due=3, in_time=1, late=0, overdue=0, open=0, share=0.333333, excepted=2)
+    releases = tuple(replace(each, counts=counts) for each in made.compliance.releases if each.due)
+    excepted = replace(made, compliance=replace(made.compliance, counts=counts, releases=releases))
+    for text in (period_text.text, period_page.page, markdown.period):
+        assert "excepted" in text(excepted).lower() and "33.3%" in text(excepted)
+    assert max(map(len, period_text.text(excepted).splitlines())) <= 80
+    assert "excepted" not in period_text.text(made)
 
 
 def test_the_commands(home: Home, capsys: pytest.CaptureFixture[str]) -> None:

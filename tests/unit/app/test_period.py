@@ -335,6 +335,17 @@ def test_oscal_meets_the_schema_of_nist(report: PeriodReport) -> None:
     assert list(oscal_errors(schema, document))
 
 
+def test_an_exception_satisfies_no_objective(report: PeriodReport) -> None:
+    new, old = report.compliance.releases
+    counts = msgspec.structs.replace(new.counts, due=2, in_time=0, excepted=2, share=0.0)
+    excepted = (msgspec.structs.replace(new, counts=counts), old)
+    compliance = msgspec.structs.replace(report.compliance, releases=excepted)
+    document = assessment_results(msgspec.structs.replace(report, compliance=compliance))
+    (finding,) = document["assessment-results"]["results"][0]["findings"]
+    assert finding["target"]["status"]["state"] == "not-satisfied"
+    assert "2 excepted" in finding["description"]
+
+
 def oscal_errors(schema: Content, document: Content) -> Iterator[str]:
     """NIST's patterns name classes of Unicode, which Python's `re` does not know."""
     text = json.dumps(schema).replace(r"\\p{L}", r"[^\\W\\d_]").replace(r"\\p{N}", r"\\d")

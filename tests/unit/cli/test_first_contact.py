@@ -56,7 +56,7 @@ FINE = {
     "audit export",
 }
 """With a policy and no cluster these have an answer; all others need something, and say what."""
-NEED_POLICY = {"lint", "window list", "window preview", "policy status"}
+NEED_POLICY = {"lint", "window list", "window preview", "policy status", "releases", "releases sync"}
 """Of these, those whose question is about the policy."""
 NO_ANSWER = {"lab status": 1, "lab agents": 1, "lab down": 1}
 """Exit codes of what needs something, unless it is the 2 of a call that cannot be done."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from fleet.app.releases.sync import SyncedFeed
-from fleet.cli.views.releases import release_text, sync_text
+from fleet.cli.views.releases.feed_lines import sync_text
+from fleet.cli.views.releases.release_table import release_text
 from fleet.core.releases.phasing import Phasing
 from fleet.core.releases.release import Release, Stream
 from fleet.core.releases.release_list import FeedState, ReleaseList, release_list

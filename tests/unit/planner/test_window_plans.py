@@ -17,9 +17,19 @@ from fleet.core.planning.plan import Plan
 from fleet.core.planning.window_use import windows_used
 from fleet.core.policy.policy import Amount, Limits, Policy, Pool
 from fleet.core.policy.times.freeze import Freeze
-from fleet.core.policy.times.window import Window, WindowLevel
+from fleet.core.policy.times.window import RecurringWindow, Window, WindowLevel
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import Release
-from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
+from fleet.lab.simulation.builders import (
+    NEW,
+    START,
+    a_budget,
+    a_deployment,
+    a_node,
+    a_policy,
+    a_pool,
+    a_snapshot,
+)
 from fleet.planner.planner import make_plan
 from fleet.planner.request import PlanRequest
 
@@ -128,3 +138,45 @@ def test_lint_finds_calendars_that_were_never_read() -> None:
 def test_patch_within_is_read_from_the_policy_and_its_defaults() -> None:
     text = "defaults: {patch_within: 30d}\npools: [{name: a}, {name: b, patch_within: 7d}]"
     assert [pool.patch_within_seconds for pool in loads(text)[0].pools] == [30 * DAY, 7 * DAY]
+
+
+YEARLY = RecurringWindow(datetime.fromisoformat("2027-06-01T20:00"), 1800, rule="FREQ=YEARLY")
+MONTHLY = RecurringWindow(datetime.fromisoformat("2026-11-10T20:00"), 1800, rule="FREQ=MONTHLY;BYDAY=2TU")
+
+
+def recurring_pool(window: RecurringWindow) -> Pool:
+    return replace(a_slow_pool(), windows=(), recurring=(window,))
+
+
+def test_plan_goes_on_over_yearly_windows_until_its_last_node() -> None:
+    made = plan(a_policy(recurring_pool(YEARLY)), count=40)
+    used = windows_used(made)
+    assert len(made.runs) == 40 and not made.held
+    assert [each.start.year for each in used] == list(range(2027, 2027 + len(used))) and len(used) > 1
+    assert made.lower_bound_seconds <= made.makespan_seconds
+
+
+def test_plan_goes_on_over_more_monthly_windows_than_60_days_have() -> None:
+    made = plan(a_policy(recurring_pool(MONTHLY)), count=45)
+    assert len(made.runs) == 45 and len(windows_used(made)) > 3
+
+
+@pytest.mark.parametrize("window", [DAILY, YEARLY], ids=["daily", "yearly"])
+def test_node_that_gets_on_in_no_window_is_held_and_the_plan_ends(window: Window | RecurringWindow) -> None:
+    """What holds the node is no window, so that the openings to come change nothing."""
+    machines = [a_node("n-0"), a_node("n-1")]
+    snapshot = a_snapshot(machines, a_deployment("db", 1, machines[:1]), [a_budget("db", 1, 0)])
+    pool = a_slow_pool() if isinstance(window, Window) else recurring_pool(window)
+    request = PlanRequest("", [snapshot], a_policy(pool), ["workers"], NEW, START, DurationEstimates())
+    made = make_plan(request)
+    assert [run.node for run in made.runs] == ["n-1"]
+    assert [(each.node, each.reason) for each in made.held] == [("n-0", "budget-never")]
+
+
+def test_window_that_opens_after_ten_years_alone_is_said_so() -> None:
+    late = RecurringWindow(datetime.fromisoformat("2040-06-01T20:00"), 1800)
+    made = plan(a_policy(recurring_pool(late)), count=2)
+    assert not made.runs
+    assert {(each.held.reason, each.held.params["opens"]) for each in made.held if each.held} == {
+        (Reason.WINDOW, "not within ten years")
+    }

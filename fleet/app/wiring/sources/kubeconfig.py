@@ -85,7 +85,7 @@ class KubeconfigSource:
     def ensure_tools(self, policy: Policy) -> None:
         from fleet.machines.ansible.play import refuse_without
 
-        if "playbook" in policy.reaches:
+        if "playbook" in policy.reaches or policy.plays_hooks:
             refuse_without()
 
 

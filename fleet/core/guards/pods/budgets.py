@@ -61,10 +61,7 @@ def why_refused(
 
 def _unready(view: ClusterView, ref: PodRef) -> list[Pod]:
     """Returns the unready pods of the budget, sorted by name."""
-    refs_of = view.budget_index.refs_of
-    return sorted(
-        (pod for pod in view.pod_index.unready(ref.namespace) if ref in refs_of(pod)), key=lambda pod: pod.ref
-    )
+    return sorted(view.budget_index.unready(ref, view.pod_index), key=lambda pod: pod.ref)
 
 
 def held(

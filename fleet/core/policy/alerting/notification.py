@@ -16,6 +16,9 @@ class NotificationEvent(StrEnum):
     HALTED = "halted"
     APPROVAL_WANTED = "approval-wanted"
     GATE_FAILED = "gate-failed"
+    HOOK_FAILED = "hook-failed"
+    REFUSED = "refused"
+    """A standing policy starts nothing until an operator acts."""
     ABORTED = "aborted"
     DONE = "done"
 
@@ -25,6 +28,8 @@ IMPORTANT = frozenset(
         NotificationEvent.HALTED,
         NotificationEvent.APPROVAL_WANTED,
         NotificationEvent.GATE_FAILED,
+        NotificationEvent.HOOK_FAILED,
+        NotificationEvent.REFUSED,
     }
 )
 """These are sent before all others: the rollout does not go on without an operator."""

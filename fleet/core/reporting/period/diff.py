@@ -17,6 +17,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "runs": ("cluster", "node"),
     "releases": ("stream", "version"),
     "exceptions": ("cluster", "node", "version"),
+    "granted": ("id",),
     "trend": ("quarter",),
     "pools": ("name",),
     "evictions": ("uid",),

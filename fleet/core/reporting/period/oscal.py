@@ -162,11 +162,14 @@ def _finding(
     release: ReleaseCompliance, deadline: Deadline, place: str, exceptions: Iterable[ComplianceException]
 ) -> dict[str, Any]:
     counts = release.counts
-    met = not counts.late and not counts.overdue
+    # An exception is a decision, and makes no node compliant.
+    met = not counts.late and not counts.overdue and not counts.excepted
+    excepted = f", {counts.excepted} excepted" if counts.excepted else ""
     finding: dict[str, Any] = {
         "uuid": _uuid(place, "finding", release.stream, release.version),
         "title": f"Release {visible(release.version)} of stream {visible(release.stream)}",
-        "description": f"{counts.in_time} of {counts.due} nodes in time, {counts.late} late, {counts.overdue} overdue.",
+        "description": f"{counts.in_time} of {counts.due} nodes in time, {counts.late} late, {counts.overdue} overdue"
+        f"{excepted}.",
         "target": {
             "type": "objective-id",
             "target-id": _control(deadline),

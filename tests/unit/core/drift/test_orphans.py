@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from msgspec.structs import replace
 
@@ -29,9 +29,13 @@ def known(node: Node | None = NODE, machine: Machine | None = MACHINE, name: str
 
 
 def kinds(
-    *nodes: KnownNode, cluster: StatusCluster = CLUSTER, rollouts: tuple[Rollout, ...] = ()
+    *nodes: KnownNode,
+    cluster: StatusCluster = CLUSTER,
+    rollouts: tuple[Rollout, ...] = (),
+    since: datetime | None = None,
 ) -> list[str]:
-    return [one.kind for one in orphans(nodes, (cluster,), POLICY, rollouts, NOW).findings]
+    away = {} if since is None else {NodeRef("east", "w-1"): since}
+    return [one.kind for one in orphans(nodes, (cluster,), POLICY, rollouts, away, NOW).findings]
 
 
 def rollout(step: Step, slot: bool) -> Rollout:
@@ -57,6 +61,8 @@ def test_node_without_an_agent_where_the_pool_wants_one() -> None:
 def test_node_that_is_not_ready_unless_a_run_works_on_it() -> None:
     away = known(replace(NODE, ready=None))
     assert kinds(away) == ["not-ready"]
+    assert kinds(away, since=NOW - timedelta(hours=2)) == ["not-ready"]
+    assert kinds(away, since=NOW - timedelta(minutes=5)) == []
     assert kinds(away, rollouts=(rollout(Step.REBOOT, slot=True),)) == []
 
 

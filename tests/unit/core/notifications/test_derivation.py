@@ -11,10 +11,17 @@ from msgspec.structs import replace
 
 from fleet.core.notifications.derivation import messages_of
 from fleet.core.notifications.message import Message, quoted
+from fleet.core.objects.node import NodeRef
 from fleet.core.policy.alerting.notification import NotificationEvent
 from fleet.core.policy.gate import GateVerdict, OperatorGate, PrometheusGate
+from fleet.core.policy.hooks.hook import CommandHook, HookMoment, Hooks
 from fleet.core.policy.policy import Policy
+from fleet.core.records.identity import Identity
 from fleet.core.records.journal import GENESIS, JournalEntry, JournalRecord
+from fleet.core.rollout.codec import to_record
+from fleet.core.rollout.commands import ApprovalWanted, HookResolved, PlanApproved, PlanRejected
+from fleet.core.rollout.decisions import DecisionRecord, HookEnded, RolloutHalted
+from fleet.core.rollout.hooks.hook_state import HookResult
 from fleet.core.rollout.rollout import RolloutState
 from fleet.lab.simulation.builders import START, a_deployment, a_node, a_policy, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour
@@ -96,9 +103,9 @@ def test_an_abort_is_told_once_and_settles_what_waited() -> None:
     assert news.settled == (news.messages[1].key,)
 
 
-def journal_of(*records: JournalRecord) -> list[JournalEntry]:
+def journal_of(*records: JournalRecord, policy: Policy | None = None) -> list[JournalEntry]:
     """Returns a journal of the start of a rollout and these records, each a second later."""
-    rollout = story(a_policy())
+    rollout = story(policy or a_policy())
     rollout.start()
     start = rollout.entries[0]
     return [
@@ -116,6 +123,90 @@ def journal_of(*records: JournalRecord) -> list[JournalEntry]:
             for number, record in enumerate(records, start=1)
         ),
     ]
+
+
+HOOK = CommandHook(name="smoke", command=("smoke",), attempts=2)
+
+
+def with_hook(*records: DecisionRecord | HookResolved) -> list[Message]:
+    """Returns the messages of a rollout with a hook before it and before each node, after its start."""
+    policy = a_policy()
+    pool = replace(policy.pools[0], hooks=Hooks(before=(HOOK,)))
+    policy = replace(policy, pools=(pool,), hooks=Hooks(before=(HOOK,)))
+    entries = journal_of(*map(to_record, records), policy=policy)
+    return list(messages_of(entries).messages[1:])
+
+
+def ended(attempt: int, result: HookResult, node: str = "") -> HookEnded:
+    place = HookMoment.BEFORE_NODE if node else HookMoment.BEFORE_ROLLOUT
+    ref = NodeRef("east", node) if node else None
+    return HookEnded(
+        rollout="r-1", node=ref, moment=place, hook="smoke", attempt=attempt, result=result, message="exit 1"
+    )
+
+
+def test_a_hook_is_told_when_it_has_failed_for_the_last_time() -> None:
+    failed = HookResult.FAILED
+    assert with_hook(ended(1, failed, "n-0")) == []
+    (message,) = with_hook(ended(1, failed, "n-0"), ended(2, failed, "n-0"), ended(2, failed, "n-1"))
+    assert message.events == (E.HOOK_FAILED,) and message.important and not message.waits
+    assert "exit 1" in message.body
+
+
+def test_a_hook_that_halts_the_rollout_is_one_message() -> None:
+    halt = RolloutHalted(rollout="r-1", why="hook smoke failed")
+    (message,) = with_hook(ended(2, HookResult.FAILED), halt)
+    assert message.events == (E.HOOK_FAILED, E.HALTED) and message.waits
+    assert "fleet rollout resume r-1" in message.body
+
+
+def test_a_hook_of_unknown_outcome_waits_until_an_operator_has_decided() -> None:
+    unknown = ended(1, HookResult.UNKNOWN, "n-0")
+    (message,) = with_hook(unknown)
+    assert message.events == (E.HOOK_FAILED,) and message.waits
+    assert "fleet rollout hook r-1 smoke --node east/n-0 --again" in message.body
+    resolved = HookResolved(
+        rollout="r-1", node=NodeRef("east", "n-0"), moment=HookMoment.BEFORE_NODE, hook="smoke", again=True
+    )
+    assert [each.key for each in with_hook(unknown, resolved)] == [message.key]
+
+
+def wanted(effect: str, pool: str = "workers", required: int = 2) -> JournalRecord:
+    record = ApprovalWanted(
+        plan="p-12345678" + "0" * 56,
+        effect=effect,
+        pools=(pool,),
+        version="44.2",
+        nodes=3,
+        required=required,
+    )
+    return to_record(record)
+
+
+def approved(effect: str, by: str) -> JournalRecord:
+    return to_record(PlanApproved(plan="p-1", effect=effect, covers={}, by=Identity(by)))
+
+
+def test_a_plan_that_lacks_approvals_is_told_once_until_enough_users_have_approved_it() -> None:
+    entries = journal_of(
+        wanted("e-1"), wanted("e-1"), approved("e-1", "eve"), approved("e-1", "eve"), approved("e-2", "bob")
+    )
+    news = messages_of(entries)
+    (message,) = news.messages[1:]
+    assert message.events == (E.APPROVAL_WANTED,) and message.waits and message.pools == ("workers",)
+    assert "fleet plan approve p-12345678" in message.body
+    assert news.settled == ()
+    assert messages_of([*entries, *journal_of(approved("e-1", "bob"))[1:]]).settled == (message.key,)
+
+
+def test_another_plan_for_the_pool_or_a_rejection_ends_what_was_wanted() -> None:
+    rejected = to_record(PlanRejected(plan="p-1", effect="e-2", by=Identity("eve")))
+    news = messages_of(
+        journal_of(wanted("e-1"), wanted("e-3", "gpu"), wanted("e-2"), rejected, wanted("e-2"))
+    )
+    keys = [message.key for message in news.messages[1:]]
+    assert len(set(keys)) == 4
+    assert news.settled == (keys[0], keys[2])
 
 
 def halts(*whys: str) -> list[JournalEntry]:

@@ -1,10 +1,9 @@
-"""The releases of streams as text, and what became of their feeds."""
+"""The releases of streams as text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from rich.text import Text
 
@@ -12,9 +11,6 @@ from fleet.cli.terminal.columns import Cell, columns, indented
 from fleet.cli.terminal.time_format import ago, clock
 from fleet.core.releases.release_list import ListedRelease, ListedStream, ReleaseList
 from fleet.core.text.durations import format_age
-
-if TYPE_CHECKING:
-    from fleet.app.releases.sync import SyncedFeed
 
 NEW = 5
 """The newest releases, which are shown whether or not a node runs them."""
@@ -28,25 +24,6 @@ def release_text(found: ReleaseList, *, every: bool = False) -> Text:
     if not found.streams:
         return Text("The policy has no streams.\n  -> docs/policy.md, streams")
     return Text("\n\n").join(_stream(stream, found.at, every) for stream in found.streams)
-
-
-def sync_text(feeds: Sequence[SyncedFeed], now: datetime) -> Text:
-    """Returns what became of each feed."""
-    if not feeds:
-        return Text("No stream of the policy has a feed.\n  -> docs/feeds.md")
-    return Text("\n").join(_synced(feed, now) for feed in feeds)
-
-
-def _synced(feed: SyncedFeed, now: datetime) -> Text:
-    if feed.problem:
-        kept = (
-            f"the copy of {clock(feed.read_at, now)} with {feed.releases} releases counts"
-            if feed.read_at is not None
-            else "there is no copy"
-        )
-        return Text(f"{feed.stream}: {feed.problem}; {kept}", "yellow")
-    new = f", new: {', '.join(feed.new[-NEW:])}" if feed.new else ", nothing new"
-    return Text(f"{feed.stream}: {feed.releases} releases{new}")
 
 
 def _stream(stream: ListedStream, now: datetime, every: bool) -> Text:

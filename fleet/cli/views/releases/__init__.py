@@ -1,0 +1,1 @@
+"""The releases of streams, and their feeds."""
