@@ -13,6 +13,7 @@ from fleet.app.planning.plan import StandingScope, make
 from fleet.app.planning.standing_nodes import direct_nodes
 from fleet.app.rollouts.start import StandingOrder, start
 from fleet.app.standing.facts import automatic, facts_of, identity_of, standing_plans
+from fleet.app.standing.notices import ask_approvers, note_state
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.names import pool_named
 from fleet.app.wiring.refresh import Refresh, refresh
@@ -74,7 +75,13 @@ def evaluate(home: Home, names: Sequence[str] = ()) -> StandingPass:
     """
     allowed(home, Role.OPERATOR, "start rollouts")
     policy, now = home.policy(), home.now()
-    return StandingPass(now, tuple(_evaluate(home, policy, pool) for pool in chosen_pools(policy, names)))
+    return StandingPass(now, tuple(_noted(home, policy, pool) for pool in chosen_pools(policy, names)))
+
+
+def _noted(home: Home, policy: Policy, pool: Pool) -> StandingOutcome:
+    outcome = _evaluate(home, policy, pool)
+    note_state(home, identity_of(pool), outcome.pool)
+    return outcome
 
 
 def due(decision: StandingDecision) -> bool:
@@ -91,7 +98,9 @@ def _evaluate(home: Home, policy: Policy, pool: Pool) -> StandingOutcome:
         seen = refresh(home)
         facts, decision = _decided(home, policy, pool)
         if decision.ask:
-            asked = short_id(_made(home, facts, decision.ask, seen).plan_id)
+            plan = _made(home, facts, decision.ask, seen)
+            ask_approvers(home, identity_of(pool), plan)
+            asked = short_id(plan.plan_id)
         if decision.state is StandingState.START:
             rollout = _started(home, facts, decision, seen)
     except FleetError as error:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from fleet.core.notifications import wording
 from fleet.core.notifications.message import NOTHING, DerivedMessages, Message
+from fleet.core.notifications.standing_messages import STANDING_KINDS, StandingMessages
 from fleet.core.notifications.wanted_approvals import APPROVAL_KINDS, WantedApprovals
 from fleet.core.policy.alerting.notification import NotificationEvent
 from fleet.core.policy.gate import OperatorGate
@@ -50,6 +51,7 @@ KINDS = (
     "hook-ended",
     "hook",
     *APPROVAL_KINDS,
+    *STANDING_KINDS,
 )
 """The kinds of the journal's records that messages are derived from."""
 
@@ -175,21 +177,23 @@ class JournalMessages:
 
     def __init__(self) -> None:
         self.rollouts: dict[str, RolloutMessages] = {}
-        self.approvals = WantedApprovals()
+        self._approvals = WantedApprovals()
+        self._standing = StandingMessages()
+
+    def take_outside(self, entry: JournalEntry, record: Journaled) -> DerivedMessages:
+        """Returns what this entry leads to for plans and standing policies: all that is about no rollout."""
+        first, second = self._approvals.take(entry, record), self._standing.take(entry, record)
+        return DerivedMessages(first.messages + second.messages, first.settled + second.settled)
 
     def take(self, entry: JournalEntry) -> DerivedMessages:
         """Returns what this entry leads to. An entry of a rollout whose start was not taken in leads to nothing."""
         record = from_record(entry.record)
         if isinstance(record, RolloutStarted):
             self.rollouts.setdefault(record.rollout, RolloutMessages(entry, record))
-        settled = self.approvals.take(entry, record)
+        outside = self.take_outside(entry, record)
         rollout = self.rollouts.get(entry.record.rollout)
-        if rollout is None:
-            return settled
-        found = rollout.take(entry, record)
-        return (
-            DerivedMessages(found.messages, (*found.settled, *settled.settled)) if settled.settled else found
-        )
+        found = rollout.take(entry, record) if rollout is not None else NOTHING
+        return DerivedMessages(found.messages + outside.messages, found.settled + outside.settled)
 
 
 def messages_of(entries: Iterable[JournalEntry]) -> DerivedMessages:

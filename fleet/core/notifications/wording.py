@@ -13,6 +13,7 @@ from fleet.core.records.journal import JournalEntry
 from fleet.core.rollout.commands import ApprovalWanted
 from fleet.core.rollout.decisions import GateFailed, HookEnded
 from fleet.core.rollout.goal import Start
+from fleet.core.rollout.record import StandingChanged
 from fleet.core.rollout.stages.gate_state import GatePoint
 from fleet.core.text.counts import counted
 
@@ -172,6 +173,31 @@ def approval_wanted(entry: JournalEntry, key: str, record: ApprovalWanted) -> Me
                 "Next:",
                 f"  fleet plan show {plan}",
                 f"  fleet plan approve {plan}",
+            ]
+        ),
+        waits=True,
+    )
+
+
+def refused(entry: JournalEntry, key: str, record: StandingChanged) -> Message:
+    """Returns the message that a standing policy starts nothing until an operator acts."""
+    pool, target = quoted(record.pool, 60), quoted(record.target, 40)
+    halted = record.state == "halted"
+    return Message(
+        key=key,
+        seq=entry.seq,
+        at=entry.at,
+        events=(NotificationEvent.REFUSED,),
+        pools=(record.pool,),
+        title=quoted(
+            f"The standing policy of pool {pool} {'is halted' if halted else 'starts nothing'}", TITLE
+        ),
+        body="\n".join(
+            [
+                f"Why: {f'{target}: ' if target else ''}{quoted(record.message)}",
+                *([f"What helps: {quoted(record.remedy)}"] if record.remedy else []),
+                "Next:",
+                f"  fleet policy status {pool}",
             ]
         ),
         waits=True,

@@ -26,7 +26,8 @@ class JournalRecord(Struct, frozen=True, gc=False):
     operator reads the log of a machine); claim (hosts belong to this fleet from now on, whichever fleet had claimed them
     before); approval-wanted, approve and reject (the effect of a plan).
 
-    Of decisions: step, retry, halt, finish, canary, no-canary, re-registered, tidied, timed, fold, and played (a task
+    Of decisions: step, retry, halt, finish, canary, no-canary, re-registered, tidied, timed, fold, policy-state (a standing
+    policy refuses, is halted, or goes on), and played (a task
     of a playbook changed a machine, or failed). Of intents and outcomes: the kind of the action.
     """
     rollout: str = ""

@@ -18,6 +18,7 @@ from fleet.core.rollout.record import (
     ActionEnded,
     CheckpointKept,
     PodsTimed,
+    StandingChanged,
     TaskPlayed,
     TypedRecord,
     UnknownRecord,
@@ -26,7 +27,14 @@ from fleet.core.rollout.record import (
 Journaled = TypedRecord | AnyAction
 """The content of one record. An action stands for its intent, which is committed before the action is performed."""
 
-_TYPES: tuple[type[TypedRecord], ...] = (*COMMANDS, *DECISIONS, PodsTimed, TaskPlayed, CheckpointKept)
+_TYPES: tuple[type[TypedRecord], ...] = (
+    *COMMANDS,
+    *DECISIONS,
+    PodsTimed,
+    StandingChanged,
+    TaskPlayed,
+    CheckpointKept,
+)
 KINDS: Mapping[tuple[str, str], type[TypedRecord]] = {
     (record.form, str(record.__struct_config__.tag)): record for record in _TYPES
 }

@@ -74,6 +74,23 @@ class TaskPlayed(TypedRecord, frozen=True, gc=False, kw_only=True, tag="played")
     result: str | UnsetType = UNSET
 
 
+class StandingChanged(TypedRecord, frozen=True, gc=False, kw_only=True, tag="policy-state"):
+    """The standing policy of a pool refuses or is halted until an operator acts, or does so no longer. Nothing depends on
+    this record but the message to operators."""
+
+    form = "decision"
+    pool: str
+    state: str
+    """A `StandingState`."""
+    target: str
+    reason: str
+    """A `StandingReason`. Empty: it does so no longer."""
+    about: str = ""
+    """The rollout that the reason is about. Empty: none."""
+    message: str = ""
+    remedy: str = ""
+
+
 class CheckpointKept(TypedRecord, frozen=True, gc=False, kw_only=True, tag="fold"):
     """Vouches for the rollout checkpoints that are kept beside the journal."""
 

@@ -27,6 +27,7 @@ from fleet.core.notifications.delivery import (
     text_of,
 )
 from fleet.core.notifications.derivation import KINDS, JournalMessages
+from fleet.core.notifications.standing_messages import STANDING_KINDS
 from fleet.core.notifications.wanted_approvals import APPROVAL_KINDS
 from fleet.core.policy.alerting.notification import Notification
 from fleet.core.records.errors import FleetError, StaleEpochError
@@ -157,7 +158,7 @@ class Notifier:
         """Queues the messages about the entries since the last look."""
         after = self._messages.read_until() or self._begin(now)
         if not self._recovered:
-            self._catch_up_approvals(after)
+            self._catch_up_outside(after)
         made: list[Delivery] = []
         settled: list[str] = []
         seq = after
@@ -194,15 +195,16 @@ class Notifier:
                 return
             self._derived.take(entry)
 
-    def _catch_up_approvals(self, until: int) -> None:
-        """Takes in which approvals were wanted when an earlier controller read the journal last."""
-        first = next(iter(self._journal.entries(kinds=APPROVAL_KINDS[:1])), None)
+    def _catch_up_outside(self, until: int) -> None:
+        """Takes in what plans and standing policies waited for when an earlier controller read the journal last."""
+        kinds = (*APPROVAL_KINDS, *STANDING_KINDS)
+        first = next(iter(self._journal.entries(kinds=kinds)), None)
         if first is None:
             return
-        for entry in self._journal.entries(kinds=("start", *APPROVAL_KINDS), after=first.seq - 1):
+        for entry in self._journal.entries(kinds=("start", *kinds), after=first.seq - 1):
             if entry.seq > until:
                 return
-            self._derived.approvals.take(entry, from_record(entry.record))
+            self._derived.take_outside(entry, from_record(entry.record))
 
     def _due(self, receivers: Sequence[Notification], now: datetime) -> list[Delivery]:
         """Returns what is queued, with reminders; what an earlier controller was sending is queued again, once."""

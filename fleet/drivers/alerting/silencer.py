@@ -15,6 +15,7 @@ from fleet.alertmanager.server import Alertmanager
 from fleet.alertmanager.silence import StoredSilence, Subject, upkeep
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.alerting.silence import SilenceRule
+from fleet.core.records.errors import FleetError
 from fleet.core.rollout.action import AnyAction, Outcome, Result, Silence
 from fleet.core.rollout.codec import from_record
 from fleet.core.rollout.rollout import Rollout
@@ -69,6 +70,7 @@ class Silencer:
         """Begins to bring Alertmanager to what must be silenced now; called every LOOK_SECONDS."""
         if self._round is None or self._round.done():
             self._round = asyncio.get_running_loop().create_task(self._bring_about())
+            self._round.add_done_callback(_log_error)
 
     async def finish(self) -> None:
         """Removes what is silenced no longer, and waits a moment for that."""
@@ -87,9 +89,9 @@ class Silencer:
         for server in {server for server, _, _ in self._wanted()}:
             self._servers.setdefault(server, "")
         if not self._remembered:
-            self._remembered = True
             for server in self._earlier():
                 self._servers.setdefault(server, "")
+            self._remembered = True
         await asyncio.gather(*(self._serve(server) for server in list(self._servers)))
 
     async def _serve(self, server: Alertmanager) -> None:
@@ -152,6 +154,12 @@ class Silencer:
     def _lock(self, server: Alertmanager) -> asyncio.Lock:
         """Returns the lock under which silences are read and then written: two at once would make two."""
         return self._locks.setdefault(server, asyncio.Lock())
+
+
+def _log_error(round_: asyncio.Task[None]) -> None:
+    """Logs what went wrong in a round, such as a database that is locked. The next round does what is left to do."""
+    if not round_.cancelled() and (error := round_.exception()) is not None:
+        LOG.warning("silences: %s", error.message if isinstance(error, FleetError) else repr(error))
 
 
 def _rules(rollout: Rollout) -> Iterator[tuple[NodeRef, SilenceRule]]:

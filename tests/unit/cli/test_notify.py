@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from fleet.app.messages.trial import send_trial
 from fleet.app.wiring.home import Home
-from fleet.cli.views.messages import message_list
+from fleet.cli.views.alerting.messages import message_list
 from fleet.cli.views.status import glance
 from fleet.core.notifications.delivery import Delivery, DeliveryState
 from fleet.core.notifications.overview import UndeliveredMessages, overview_of, undelivered

@@ -26,7 +26,7 @@ def list_(context: typer.Context) -> None:
     """List the receivers of the policy, how many messages each got, and the newest messages."""
     from fleet.app.messages.overview import overview
     from fleet.cli.terminal.output import show
-    from fleet.cli.views.messages import message_list
+    from fleet.cli.views.alerting.messages import message_list
 
     home = home_of(context)
     show(message_list(overview(home), home.now()))

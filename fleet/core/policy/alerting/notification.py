@@ -17,6 +17,8 @@ class NotificationEvent(StrEnum):
     APPROVAL_WANTED = "approval-wanted"
     GATE_FAILED = "gate-failed"
     HOOK_FAILED = "hook-failed"
+    REFUSED = "refused"
+    """A standing policy starts nothing until an operator acts."""
     ABORTED = "aborted"
     DONE = "done"
 
@@ -27,6 +29,7 @@ IMPORTANT = frozenset(
         NotificationEvent.APPROVAL_WANTED,
         NotificationEvent.GATE_FAILED,
         NotificationEvent.HOOK_FAILED,
+        NotificationEvent.REFUSED,
     }
 )
 """These are sent before all others: the rollout does not go on without an operator."""
