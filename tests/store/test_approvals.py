@@ -10,7 +10,7 @@ from multiprocessing import get_context
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
@@ -26,7 +26,6 @@ from fleet.core.notifications.derivation import messages_of
 from fleet.core.planning.plan import Plan
 from fleet.core.policy.alerting.notification import NotificationEvent
 from fleet.core.records.errors import FleetError, HeldError, UsageError
-from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import Rollout, RolloutState
 from fleet.core.rollout.steps import Step
@@ -34,8 +33,8 @@ from fleet.core.text.durations import format_duration
 from fleet.drivers.identity import abandoned, own_identity
 from fleet.lab.simulation.builders import NEW
 from fleet.simulated.clock import SimulatedClock
-from fleet.store.journal.journal import SqlJournal
 from fleet.system.clock import WallClock
+from tests.store.late_journal import LateJournal
 from tests.store.processes import controller, wait
 from tests.unit.app.users import a_home_with_users, acting, token_of
 
@@ -130,19 +129,6 @@ def at_that_moment(do: Callable[[], object]) -> Callable[[Sequence[str]], Sequen
         return ()
 
     return fresh
-
-
-class LateJournal(SqlJournal):
-    """Something else happens between the check and the first append."""
-
-    def __init__(self, home: Home, meanwhile: Callable[[], object]) -> None:
-        super().__init__(home.store.database)
-        self._meanwhile = [meanwhile]
-
-    def append(self, records: Sequence[JournalRecord], **how: Any) -> list[JournalEntry]:
-        while self._meanwhile:
-            self._meanwhile.pop()()
-        return super().append(records, **how)
 
 
 def late(home: Home, user: str, do: Callable[[Home], object]) -> None:

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from fleet.config.policy import PolicyFile
-from fleet.core.policy.times.calendar_events import changed_calendars, events_of, renewed
+from fleet.core.policy.policy import Policy
+from fleet.core.policy.times.calendar_events import changed_calendars, events_of, renewed, with_events
 from fleet.core.rollout.commands import CalendarsRead
 from fleet.core.rollout.goal import Start
 from fleet.core.rollout.rollout import Rollout
+
+
+def policy_as_read(policy: Policy, now: Policy) -> Policy:
+    """Returns the policy with the events that its calendars have in the policy of now."""
+    return with_events(policy, renewed(events_of(policy), events_of(now)))
 
 
 def calendars_at_start(ident: str, start: Start, file: PolicyFile) -> CalendarsRead | None:

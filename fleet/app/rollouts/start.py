@@ -13,7 +13,7 @@ from fleet.app.planning.approvals_wanted import want_approvals
 from fleet.app.planning.effects import has_rule, plan_again, refuse_unapproved, start_of, state_of
 from fleet.app.planning.override import ensure_override_approved
 from fleet.app.planning.rule_approval import approved_by_rule, start_by_rule
-from fleet.app.rollouts.calendars import calendars_at_start
+from fleet.app.rollouts.calendars import calendars_at_start, policy_as_read
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.rollouts.staleness import added_nodes, changed_nodes
 from fleet.app.rollouts.standstill import standstill
@@ -112,7 +112,7 @@ def start(
     # A standing policy leaves nodes out on purpose, and its plan was made a moment ago.
     new = added_nodes(plan, snapshots) if order is None else []
     notes = [f"{len(new)} nodes have joined the pool since the plan: {', '.join(new[:SHOWN])}"] if new else []
-    if policy != plan.policy:
+    if policy != policy_as_read(plan.policy, policy):
         notes.append(
             f"{home.policy_file} has changed since the plan, and this rollout follows the plan's policy: freezes and "
             "windows that were added later do not hold it; a new plan uses the file"

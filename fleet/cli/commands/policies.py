@@ -27,7 +27,7 @@ def status(context: typer.Context, pool: PoolsOption = None, output: Format = "t
     """
     from fleet.app.standing.evaluate import outlook
     from fleet.cli.terminal.output import show, show_json
-    from fleet.cli.views.standing import details, policies
+    from fleet.cli.views.policies.standing import details, policies
 
     found = outlook(home_of(context), pool or [])
     if output == "json":
@@ -48,7 +48,7 @@ def run(context: typer.Context, pool: PoolsOption = None, output: Format = "text
     """
     from fleet.app.standing.evaluate import evaluate
     from fleet.cli.terminal.output import note, show, show_json
-    from fleet.cli.views.standing import outcome_lines
+    from fleet.cli.views.policies.standing import outcome_lines
 
     found = evaluate(home_of(context), pool or [])
     if output == "json":

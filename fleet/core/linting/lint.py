@@ -25,6 +25,7 @@ from fleet.core.linting.snapshot_checks import (
     check_rebooters,
     check_skews,
 )
+from fleet.core.linting.standing_checks import check_circles, check_dates, check_soaks
 from fleet.core.linting.window_checks import check_calendars, check_patch_within, check_places
 from fleet.core.policy.policy import Policy
 from fleet.core.quorum.groups import QuorumGroup
@@ -64,9 +65,12 @@ def lint(
         findings += check_overlaps(policy, snapshot)
         findings += check_calendars(policy, snapshot)
     findings += check_patch_within(policy, snapshots)
+    findings += check_dates(policy)
+    findings += check_circles(policy)
     if whole and not unread:
         findings += check_places(policy, snapshots)
         findings += check_members(policy, snapshots)
+        findings += check_soaks(policy, snapshots)
     return LintResult(
         tuple(sorted(set(findings))), tuple(snapshot.cluster for snapshot in snapshots), tuple(unread)
     )

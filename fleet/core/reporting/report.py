@@ -24,7 +24,7 @@ from fleet.core.reporting.timeline import (
     Retry,
     StepTaken,
 )
-from fleet.core.rollout.goal import GivenApproval
+from fleet.core.rollout.goal import GivenApproval, StandingStart
 from fleet.core.rollout.hooks.hook_runs import HookRun
 
 OUTSIDE_JOURNAL = (
@@ -279,5 +279,7 @@ class Report(Struct, frozen=True):
     """The approvals that were in force when the rollout was started."""
     hooks: tuple[HookRun, ...] | UnsetType = UNSET
     """The attempts of the hooks of the rollout and its stages, in order. UNSET: there were none."""
+    standing: StandingStart | UnsetType = UNSET
+    """The standing policy that started the rollout, and why the release qualified. UNSET: a user started it."""
     signature: Signature | None = None
     """The signature over this whole report. None: the report was made where no signing key is available."""

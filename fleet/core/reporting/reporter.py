@@ -126,6 +126,7 @@ class _ReportBuilder:
             effect=approval.effect if approval is not None else "",
             override_freeze=rollout.override_freeze,
             approvals=approval.given if approval is not None else (),
+            standing=rollout.start.standing,
             hooks=timeline.hooks.of_rollout() or UNSET,
         )
 

@@ -35,6 +35,10 @@ class StandingState(StrEnum):
     """After a failure nothing is tried again until an operator acts, or a newer release qualifies."""
 
 
+NEEDY = (StandingState.APPROVAL, StandingState.REFUSED, StandingState.HALTED)
+"""The states that a user has to end."""
+
+
 class StandingDecision(Struct, frozen=True):
     """What the standing policy of one pool does, and why."""
 
@@ -187,16 +191,25 @@ def _closed(
 
 
 def _lacking(found: tuple[Candidate, ...]) -> tuple[StandingState, StandingObstacle]:
-    """Returns why no release qualifies now: the approval or the failure that stands alone before a release, else what
-    the newest one lacks first."""
+    """Returns why no release qualifies now: the approval or the failure that stands alone before a release, else
+    what the newest one lacks that ends last by itself."""
     for candidate in found:
         (first, *more) = candidate.obstacles
         if not more and first.reason is StandingReason.APPROVAL:
             return StandingState.APPROVAL, first
         if not more and first.reason in STOPPED:
             return StandingState.HALTED, first
-    first = found[0].obstacles[0]
-    return StandingState.WAITING if first.reason in PATIENT else StandingState.REFUSED, first
+    first = min(found[0].obstacles, key=_patience)
+    if first.reason in STOPPED:
+        return StandingState.HALTED, first
+    waits = first.when is not None or first.reason in PATIENT
+    return StandingState.WAITING if waits else StandingState.REFUSED, first
+
+
+def _patience(obstacle: StandingObstacle) -> int:
+    """Returns how long an operator can leave an obstacle alone: what needs an act comes first, what ends by itself
+    last."""
+    return 2 if obstacle.when is not None else int(obstacle.reason in PATIENT)
 
 
 def _to_ask(facts: StandingFacts, found: tuple[Candidate, ...]) -> str:

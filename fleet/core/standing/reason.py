@@ -70,11 +70,11 @@ TEXTS: dict[StandingReason, tuple[str, str]] = {
         "take version out of pool {pool}",
     ),
     StandingReason.DEAD_END: ("is a dead end: {why}", ""),
-    StandingReason.BARRIER: ("{barrier} is a barrier, and {count} nodes have to boot it first", ""),
+    StandingReason.BARRIER: ("is behind barrier {barrier}, which {count} nodes have to boot first", ""),
     StandingReason.PHASED: ("is offered to {share} of all machines so far by its publisher", ""),
     StandingReason.NOT_SOAKED: (
-        "no rollout of it in {place} has ended",
-        "it has to run in {place} first",
+        "has not run in {place} yet: no rollout to it has ended there",
+        "upgrade {place} to it first: fleet policy status, or fleet plan",
     ),
     StandingReason.SOAKING: ("has run in {place} for {ran}, and must run there for {need}", ""),
     StandingReason.SOAK_SHORT: (

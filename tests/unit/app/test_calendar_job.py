@@ -37,11 +37,15 @@ def frozen(days: int) -> str:
     return EMPTY.replace("END:VCALENDAR", f"{event}END:VCALENDAR")
 
 
-def a_rollout(folder: Path, policy: str, board: str = EMPTY) -> Home:
-    """A home in which a rollout has been started, under a calendar beside the policy."""
+def a_home_with(folder: Path, board: str, policy: str = FREEZES) -> Home:
     folder.mkdir(exist_ok=True)
     (folder / "board.ics").write_text(board)
-    home = a_home(folder, policy=POLICY + policy)
+    return a_home(folder, policy=POLICY + policy)
+
+
+def a_rollout(folder: Path, policy: str, board: str = EMPTY) -> Home:
+    """A home in which a rollout has been started, under a calendar beside the policy."""
+    home = a_home_with(folder, board, policy)
     start(home, plan(home, ["workers"], NEW.version), fresh_of(home))
     return home
 
@@ -145,3 +149,22 @@ def test_job_works_in_a_home_of_its_own(tmp_path: Path) -> None:
     (job,) = jobs_of(home)()
     assert "r-1" in job.work(RUN)
     assert is_held(home)
+
+
+def test_start_does_not_call_a_calendar_that_has_changed_a_change_of_the_policy(tmp_path: Path) -> None:
+    home = a_home_with(tmp_path / "home", EMPTY)
+    made = plan(home, ["workers"], NEW.version)
+    (home.path / "board.ics").write_text(frozen(2))
+    assert not [
+        note for note in start(home, made, fresh_of(home)).notes if "has changed since the plan" in note
+    ]
+    assert is_held(home)
+
+
+def test_start_names_a_policy_that_has_changed_beside_its_calendars(tmp_path: Path) -> None:
+    home = a_home_with(tmp_path / "home", EMPTY)
+    made = plan(home, ["workers"], NEW.version)
+    home.policy_file.write_text(
+        home.policy_file.read_text().replace("max_unavailable: 2", "max_unavailable: 1")
+    )
+    assert [note for note in start(home, made, fresh_of(home)).notes if "has changed since the plan" in note]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -67,6 +68,23 @@ def test_one_user_asks_and_another_grants(home: Home) -> None:
         with pytest.raises(HeldError):
             revoke(home, "x-1", "again")
     assert [each.state(home.now()) for each in exceptions(home).values()] == ["revoked"]
+
+
+def test_of_two_grants_at_the_same_moment_one_is_refused(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked(home)
+    journal = home.store.journal
+    append = journal.append
+
+    def after_a_rival(*arguments: Any, **others: Any) -> Any:
+        monkeypatch.setattr(journal, "append", append)
+        with acting(home, "kim", "board"):
+            grant(home, "x-1")
+        return append(*arguments, **others)
+
+    monkeypatch.setattr(journal, "append", after_a_rival)
+    with acting(home, "eve"), pytest.raises(HeldError, match="in force already, granted by kim"):
+        grant(home, "x-1")
+    assert [entry.record.kind for entry in journal.entries()].count("exception-granted") == 1
 
 
 @pytest.mark.parametrize(

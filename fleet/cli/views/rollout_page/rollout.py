@@ -22,7 +22,7 @@ from fleet.core.reporting.node_state import needs_action_first
 from fleet.core.reporting.overview import natural
 from fleet.core.reporting.standstill import Standstill
 from fleet.core.reporting.timeline import Timeline
-from fleet.core.rollout.goal import StartApproval
+from fleet.core.rollout.goal import StandingStart, StartApproval
 from fleet.core.rollout.rollout import Rollout, RolloutState
 from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import HAS_SLOT, Step
@@ -143,11 +143,13 @@ def _lasting(scene: RolloutScene, run: Run) -> bool:
 
 
 def _asked(rollout: Rollout, now: datetime) -> Iterator[Text]:
-    """Yields why the rollout ignores freezes, if it does, and who asked for it and approved it, where the policy has a
-    rule about that."""
+    """Yields which standing policy started the rollout, why the rollout ignores freezes, and who asked for it and approved
+    it: each where there is such a thing."""
     if reason := rollout.override_freeze:
         yield Text(f"  freezes ignored by {rollout.by}: {reason}", "yellow")
-    found = rollout.start.approval
+    policy, found = rollout.start.standing, rollout.start.approval
+    if isinstance(policy, StandingStart):
+        yield Text(f"  started by the standing policy of pool {policy.pool}: {'; '.join(policy.grounds)}")
     if isinstance(found, StartApproval):
         given = ", ".join(f"{each.by.name} {clock(each.at, now)}" for each in found.given)
         asked = f"asked by {found.asked_by}" if found.asked_by else "asked by a user who is not known"

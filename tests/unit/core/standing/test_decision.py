@@ -340,3 +340,9 @@ def test_a_stream_and_a_pool_without_anything_are_named() -> None:
 
 def test_every_reason_has_a_message() -> None:
     assert set(TEXTS) == set(StandingReason)
+
+
+def test_a_release_that_is_too_young_and_has_not_soaked_is_waited_for() -> None:
+    rule = replace(SOAKED, delay_seconds=30 * 86400)
+    decision = decide(facts({"44.1": 3}, rule), NOW)
+    assert (decision.state, reason(decision)) == (StandingState.WAITING, StandingReason.NOT_SOAKED)
