@@ -66,9 +66,14 @@ class BackgroundWork:
         """Begins what the engine wants next, and stops the hooks that it wants no more."""
         for question in engine.gate_questions.take(now):
             self._spawn(self._ask(question))
+        stops = set(engine.hooks.take_stops())
         for call in engine.hooks.take():
-            self._hooks[call.key] = self._spawn(self._run(call))
-        for key in engine.hooks.take_stops():
+            if call.key in stops:
+                # A task that is cancelled before it runs would give no answer.
+                self._answer(HookAnswer(call.key, HookResult.STOPPED, "it was not started"))
+            else:
+                self._hooks[call.key] = self._spawn(self._run(call))
+        for key in stops & self._hooks.keys():
             self._stopped.add(key)
             self._hooks[key].cancel()
 

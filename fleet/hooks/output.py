@@ -10,13 +10,14 @@ from fleet.machines.redaction import REDACTED, redact
 MESSAGE_MOST = 300
 """The longest message in characters."""
 SPARE = 4096
-"""So many more bytes are read than are kept, so that no secret is cut in two and kept in part."""
+"""So many more bytes are read than are kept, beside the longest secret that the hook was given: no secret is cut in two
+and kept in part."""
 
 
 def kept_output(output: bytes, most: int, secrets: Iterable[str] = ()) -> str:
     """Returns the last `most` bytes of the output as a text, with its secrets hidden: those that the hook was given, and
     whatever looks like one."""
-    text = without_secrets(output.decode(errors="replace").rstrip(), secrets)
+    text = without_secrets(output.decode(errors="replace"), secrets).rstrip()
     encoded = text.encode()
     return encoded[max(0, len(encoded) - most) :].decode(errors="ignore")
 

@@ -35,7 +35,7 @@ async def run_program(call: HookCall, hook: CommandHook) -> HookAnswer:
             hook.command,
             environment_of(call, hook, secrets, os.environ),
             hook.timeout_seconds,
-            last(hook.output_bytes + SPARE),
+            last(hook.output_bytes + SPARE + max(map(_size, secrets.values()), default=0)),
         )
     except LateError as late:
         why = f"it had not ended after {format_duration(hook.timeout_seconds)} and was killed"
@@ -52,6 +52,10 @@ async def run_program(call: HookCall, hook: CommandHook) -> HookAnswer:
     ended = f"exit code {done.code}" if done.code > 0 else f"killed by signal {-done.code}"
     text = output.rpartition("\n")[2]
     return HookAnswer(call.key, HookResult.FAILED, message(f"{ended}: {text}" if text else ended), output)
+
+
+def _size(secret: str) -> int:
+    return len(secret.encode())
 
 
 async def _end(mark: bytes) -> None:

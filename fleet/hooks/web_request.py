@@ -43,7 +43,7 @@ async def send_request(call: HookCall, hook: HttpHook) -> HookAnswer:
                 allow_redirects=False,
             ) as response,
         ):
-            body = await _end_of(response.content, hook.output_bytes + SPARE)
+            body = await _end_of(response.content, hook.output_bytes + SPARE + len(token.encode()))
             status = response.status
     except (aiohttp.ClientConnectorError, aiohttp.InvalidURL, ValueError) as error:
         return HookAnswer(call.key, HookResult.FAILED, message(f"the request was not sent: {error}"))

@@ -34,12 +34,13 @@ def perform(home: Home, run: JobRun, pool: str) -> str:
 
 
 def summary(decision: StandingDecision) -> str:
-    """Returns what a decision by which nothing is due says, in one line."""
+    """Returns what a decision by which nothing is due says, in one line. It names the reason, since the message may have
+    ages in it, which change from pass to pass."""
     if decision.obstacle is None:
         return str(decision.state)
-    about = f"{decision.target}: " if decision.target else ""
-    until = f" (until {decision.when:%Y-%m-%d %H:%M} UTC)" if decision.when is not None else ""
-    return f"{decision.state}: {about}{decision.obstacle.message}{until}"
+    about = f"{decision.target}, " if decision.target else ""
+    until = f", until {decision.when:%Y-%m-%d %H:%M} UTC" if decision.when is not None else ""
+    return f"{decision.state}: {about}{decision.obstacle.reason}{until} (fleet policy status)"
 
 
 def _in_a_process(home: Home, pool: str) -> str:

@@ -35,6 +35,10 @@ class StandingState(StrEnum):
     """After a failure nothing is tried again until an operator acts, or a newer release qualifies."""
 
 
+NEEDY = (StandingState.APPROVAL, StandingState.REFUSED, StandingState.HALTED)
+"""The states that a user has to end."""
+
+
 class StandingDecision(Struct, frozen=True):
     """What the standing policy of one pool does, and why."""
 
