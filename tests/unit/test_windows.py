@@ -198,6 +198,7 @@ def test_windows_that_never_open_are_reported() -> None:
         ("2026-11-28 01:00", "Sat 01:00 CET"),
         ("2026-12-12 01:00", "Sat 12 Dec 01:00 CET"),
         ("2027-07-03 01:00", "Sat 3 Jul 2027 01:00 CEST"),
+        ("2026-11-22 01:00", "Sun 22 Nov 01:00 CET"),
     ],
 )
 def test_time_is_shown_with_as_much_of_its_date_as_it_needs(moment: str, message: str) -> None:

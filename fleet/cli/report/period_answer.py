@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from fleet.cli.report import answer
 from fleet.cli.report.answer import Mood, number
-from fleet.cli.report.changes.person import person
+from fleet.cli.terminal.person import person
 from fleet.core.reporting.period.compliance import (
     ComplianceException,
     ExceptionCause,

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from fleet.cli.report import answer, approvals, hooks, period_answer
 from fleet.cli.report.changes.change_row import changes
-from fleet.cli.report.changes.person import person
 from fleet.cli.report.page import document, source
 from fleet.cli.report.timeline import percent
+from fleet.cli.terminal.person import person
 from fleet.core.reporting.period.period_report import FreezeInForce, PeriodReport
 from fleet.core.reporting.period.span import ReportSpan
 from fleet.core.reporting.report import Report

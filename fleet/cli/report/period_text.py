@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from fleet.cli.report import answer, period_answer
 from fleet.cli.report.changes.change_row import changes
-from fleet.cli.report.changes.person import person
 from fleet.cli.report.text import table_lines, wrapped
+from fleet.cli.terminal.person import person
 from fleet.core.reporting.period.period_report import PeriodReport
 
 GROUPS = 20

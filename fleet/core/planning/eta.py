@@ -13,13 +13,15 @@ PACE_RANGE = (0.5, 3.0)
 
 
 def seconds_left(rollout: Rollout, plan: Plan, now: datetime) -> int | None:
-    """Returns the seconds until the last run of the plan ends. Returns None while no run is in work, or if all runs of
-    the plan have ended.
+    """Returns the seconds until the last run of the plan ends. Returns None while no run is in work, if all runs of the
+    plan have ended, or if the plan waits for a freeze that the rollout ignores: its times say nothing then.
 
     The remaining time is what the plan expects after as many runs as have ended, multiplied by the pace: how much
     longer the ended runs took than planned.
     """
     if rollout.state not in (RolloutState.RUNNING, RolloutState.ABORTED) or not rollout.active:
+        return None
+    if rollout.override_freeze and any(each.check == "freeze-inside" for each in plan.warnings):
         return None
     planned = sorted(run.end for run in plan.runs)
     ended = sorted(run.since for run in rollout.runs.values() if run.ended and run.since is not None)

@@ -287,9 +287,9 @@ class Schedules:
 
 def format_moment(moment: datetime, now: datetime, zone: str) -> str:
     """Returns the moment as text for users, in the time zone `zone`: `Sat 01:00 CET`, or `Sat 12 Dec 01:00 CET` if it
-    is six days away or more."""
+    is six days away or more, or past: a weekday alone is read as the next one."""
     local = moment.astimezone(ZoneInfo(zone))
-    if abs(moment - now) < 6 * DAY:
+    if timedelta() <= moment - now < 6 * DAY:
         return f"{local:%a %H:%M %Z}"
     year = f" {local.year}" if local.year != now.year else ""
     return f"{local:%a} {local.day} {local:%b}{year} {local:%H:%M %Z}"

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from rich.text import Text
 
 from fleet.app.reporting.explain import explanation
+from fleet.app.rollouts.rollouts import RolloutSummary
 from fleet.cli.views import explain as explain_view
 from fleet.cli.views import quorum as quorum_view
 from fleet.cli.views import status as status_view
@@ -299,3 +300,13 @@ def test_history_of_a_done_node_ends_with_its_proof(golden: GoldenFiles) -> None
     steps = ("cordon", "drain", "reboot", "verify", "uncordon", "soak")
     assert tuple(step for step in what if step in steps) == steps
     golden.check("\n".join(each.message for each in explained.history))
+
+
+def test_list_of_rollouts_names_users_without_what_proved_them() -> None:
+    by = "ada (token, key c13122215814f4d1, token ed89734f54ef45e7) as root@desk"
+    row = RolloutSummary(
+        *("r-1", "p-1", ("workers",), ("east",), NEW.version, "running", "", by, START, None),
+        *(3, 1, 0, 0),
+    )
+    assert rollout_view.listing([row], START).plain.splitlines()[1].split()[-4:] == ["0s", "ago", "ada", "-"]
+    assert rollout_view.listing([replace(row, by="ada@desk")], START).plain.split()[-2:] == ["ada@desk", "-"]

@@ -56,6 +56,18 @@ def test_calendar_shows_both_nights_of_changed_clocks_freezes_and_rollouts(golde
     golden.check(calendar_text(calendar(policy, "2026-03-27 12:00", 3)).plain, "spring")
 
 
+def test_no_day_is_shown_closed_where_the_calendar_does_not_reach() -> None:
+    nightly = Window((0, 1, 2, 3, 4, 5, 6), time(22), time(4), BERLIN)
+    policy = Policy((replace(POOL, windows=(nightly,)),))
+    lines = calendar_text(calendar(policy, "2026-11-03 09:40", 2)).plain.splitlines()
+    (first,) = (line for line in lines if line.startswith("Tue  3 Nov"))
+    (last,) = (line for line in lines if line.startswith("Thu  5 Nov"))
+    assert first[12:60] == " " * 21 + "." * 23 + "#" * 4
+    assert last.rstrip()[12:] == "#" * 8 + "." * 14 + " " * 26 + "  00:00-04:00"
+    midnight = calendar_text(calendar(policy, "2026-11-02 23:00", 2)).plain
+    assert "Thu  5 Nov" not in midnight
+
+
 def test_calendar_fits_80_columns() -> None:
     days = Window((0, 1, 2, 3, 4), time(9), time(9, 15), BERLIN)
     policy = Policy((replace(POOL, windows=(days, replace(days, start=time(17), end=time(17, 5)))),))

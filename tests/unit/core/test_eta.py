@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from msgspec.structs import replace
+
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.eta import seconds_left
-from fleet.core.planning.plan import Plan, PlannedRun
+from fleet.core.planning.plan import Plan, PlannedRun, PlanWarning
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.rollout import Rollout, RolloutState
 from fleet.core.rollout.run import Run
@@ -71,3 +73,12 @@ def test_every_finished_run_corrects_the_eta() -> None:
         seconds_left(a_rollout(*ends[:count]), a_plan(), at(ends[count - 1])) for count in (1, 2, 3, 4)
     ]
     assert reported == [400, 300, 133, 62], "by the plan alone, then by the pace of three runs and more"
+
+
+def test_plan_that_waits_for_an_ignored_freeze_gives_no_eta() -> None:
+    waits = replace(a_plan(), warnings=(PlanWarning("freeze-inside", "", "year end", "", ""),))
+    rollout = a_rollout(100)
+    assert seconds_left(rollout, waits, at(100)) is not None
+    rollout.start = replace(rollout.start, override_freeze="CVE-2026-1234")
+    assert seconds_left(rollout, waits, at(100)) is None
+    assert seconds_left(rollout, a_plan(), at(100)) is not None

@@ -14,9 +14,12 @@ from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.linting.lint import lint
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import Plan
+from fleet.core.planning.plan_warnings.window_warnings import freezes_inside
 from fleet.core.planning.window_use import windows_used
 from fleet.core.policy.policy import Amount, Limits, Policy, Pool
+from fleet.core.policy.schedule import Schedule
 from fleet.core.policy.times.freeze import Freeze
+from fleet.core.policy.times.freezes import Freezes
 from fleet.core.policy.times.window import RecurringWindow, Window, WindowLevel
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import Release
@@ -85,6 +88,16 @@ def test_plan_warns_of_a_freeze_before_its_end_alone() -> None:
     later = Freeze("later", OPENS + timedelta(days=40), OPENS + timedelta(days=41))
     made = plan(replace(a_policy(a_slow_pool()), freezes=(inside, later)))
     assert [each for each in checks(made) if each[0] == "freeze-inside"] == [("freeze-inside", "inside")]
+
+
+def test_only_a_freeze_to_come_can_be_escaped_by_an_earlier_start() -> None:
+    begun = Freeze("begun", START - timedelta(days=2), START + timedelta(days=2))
+    later = Freeze("later", START + timedelta(days=3), START + timedelta(days=4))
+    schedule = Schedule("", (), Freezes((begun, later)))
+    first, second = freezes_inside([schedule], START, 5 * DAY)
+    assert (first.subject, second.subject) == ("begun", "later")
+    assert "start earlier" not in first.remedy and "--override-freeze" in first.remedy
+    assert "start earlier" in second.remedy
 
 
 @pytest.mark.parametrize(

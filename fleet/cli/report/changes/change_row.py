@@ -10,7 +10,7 @@ from msgspec import UnsetType
 
 from fleet.cli.report import answer
 from fleet.cli.report.answer import Mood
-from fleet.cli.report.changes.person import person
+from fleet.cli.terminal.person import person
 from fleet.core.reporting.period.period_report import PeriodReport
 from fleet.core.reporting.report import Report
 

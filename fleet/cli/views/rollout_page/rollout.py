@@ -11,6 +11,7 @@ from rich.text import Text
 
 from fleet.app.rollouts.rollouts import RolloutSummary
 from fleet.cli.terminal.columns import Cell, columns
+from fleet.cli.terminal.person import person
 from fleet.cli.terminal.time_format import ago, clock
 from fleet.cli.views.rollout_page.gates import gate_lines, hook_lines
 from fleet.cli.views.rollout_page.standstill import standing_still
@@ -152,7 +153,7 @@ def _asked(rollout: Rollout, now: datetime) -> Iterator[Text]:
         yield Text(f"  started by the standing policy of pool {policy.pool}: {'; '.join(policy.grounds)}")
     if isinstance(found, StartApproval):
         given = ", ".join(f"{each.by.name} {clock(each.at, now)}" for each in found.given)
-        asked = f"asked by {found.asked_by}" if found.asked_by else "asked by a user who is not known"
+        asked = f"asked by {person(found.asked_by)}" if found.asked_by else "asked by a user who is not known"
         yield Text(f"  {asked}; {_approved(found, given)}")
 
 
@@ -297,5 +298,11 @@ def _row(row: RolloutSummary, now: datetime) -> tuple[Cell, ...]:
     eta = format_duration(row.eta_seconds) if row.eta_seconds is not None else "-"
     return (
         *(row.rollout, ", ".join(row.pools), row.version, Text("aborting" if ending else row.state, style)),
-        *(f"{row.done:,}/{row.nodes:,}", str(row.failed), f"{ago(row.started_at, now)} ago", row.by, eta),
+        *(
+            f"{row.done:,}/{row.nodes:,}",
+            str(row.failed),
+            f"{ago(row.started_at, now)} ago",
+            person(row.by),
+            eta,
+        ),
     )

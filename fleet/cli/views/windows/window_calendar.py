@@ -92,8 +92,10 @@ def _pool(times: OpenTimes, calendar: WindowCalendar) -> Iterator[Text]:
     first, last = calendar.start.astimezone(zone).date(), calendar.end.astimezone(zone).date()
     for number in range((last - first).days + 1):
         day = first + timedelta(days=number)
-        cells = "".join(_cells(day, zone, times, busy))
-        if set(cells) <= {CLOSED, NO_TIME}:
+        cells = "".join(_cells(day, zone, times, busy, calendar))
+        if set(cells) <= {NO_TIME}:
+            continue
+        if set(cells) <= {CLOSED, NO_TIME} and first < day < last:
             closed.append(day)
             continue
         yield from _closed(closed)
@@ -119,9 +121,13 @@ def _line(day: date, cells: str, clocks: Sequence[str]) -> Text:
     return line.append(f"  {clocks[0]}{more}" if clocks else "")
 
 
-def _cells(day: date, zone: ZoneInfo, times: OpenTimes, busy: Sequence[ExpectedRollout]) -> Iterator[str]:
+def _cells(
+    day: date, zone: ZoneInfo, times: OpenTimes, busy: Sequence[ExpectedRollout], calendar: WindowCalendar
+) -> Iterator[str]:
+    """Yields a sign for each half hour of the day; a blank where the calendar does not reach, which is not closed."""
     for number in range(CELLS):
-        spans = list(_on_clock(day, number, zone))
+        clock = _on_clock(day, number, zone)
+        spans = [(begin, end) for begin, end in clock if begin < calendar.end and end > calendar.start]
         if not spans:
             yield NO_TIME
         elif any(span.start < end and span.end > begin for begin, end in spans for span in times.spans):

@@ -56,8 +56,12 @@ def freezes_inside(schedules: Iterable[Schedule], start: datetime, seconds: floa
     found = sorted(during, key=lambda freeze: (freeze.begin, freeze.until, freeze.name, freeze.where))
     for freeze in found[:MOST_FREEZES]:
         begin, until = (format_moment(moment, start, "UTC") for moment in (freeze.begin, freeze.until))
-        message = f"no run starts from {begin} to {until}, before the plan ends: nodes wait for it"
-        remedy = "start earlier, or see whether the rest may wait so long"
+        if freeze.begin <= start:
+            message = f"it is in force, and no run starts until {until}: nodes wait for that"
+            remedy = "wait; what cannot wait: fleet rollout start PLAN --override-freeze REASON"
+        else:
+            message = f"no run starts from {begin} to {until}, before the plan ends: nodes wait for it"
+            remedy = "start earlier, or see whether the rest may wait so long"
         yield PlanWarning("freeze-inside", "", f"{freeze.name}{freeze.where}", message, remedy)
 
 

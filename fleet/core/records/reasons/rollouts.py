@@ -86,7 +86,7 @@ STAGE = ReasonSpec(
 )
 STAGE_SITES = ReasonSpec(
     "stage-sites",
-    "site {site} waits: {limit} of the sites of stage {subject} may be in work at once, and {sites} are",
+    "site {site} waits: {limit} of the sites of stage {subject} may be in work at once; in work: {sites}",
     opens="all nodes of a site that is in work have ended",
     docs="stages.md#stages",
 )
