@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
+from threading import Barrier
 
 import pytest
 from hypothesis import given, settings
@@ -175,3 +178,38 @@ def _seen(tried: Contacts, minute: int) -> object:
     attempts = [each for each in tried if each[0] <= minute]
     goes_on = following is not None and following[1] and attempts[-1][1] and following[0] - answered[-1] <= 15
     return START + timedelta(minutes=minute if goes_on else answered[-1])
+
+
+def test_concurrent_writers_leave_no_overlap(place: str) -> None:
+    """A controller and manual syncs write the same cluster, and others write clusters with the same texts."""
+    with Store.open(place, create=False) as store:
+        for name in ("east", "west"):
+            store.clusters.add(ClusterRow(name=name, sites=("fra",)))
+    start = Barrier(4)
+
+    def work(cluster: str, source: str, seed: int) -> None:
+        rng = Random(seed)
+        with Store.open(place, create=False) as own:
+            start.wait()
+            for second in range(12):
+                nodes = [
+                    node_of(name, rng.randint(1, 2), 1, True, rng.random() < 0.5)
+                    for name in "abc"
+                    if rng.random() < 0.8
+                ]
+                machines = [machine_of(name, rng.choice([OLD, NEW])) for name in "abc"]
+                seen = replace(a_snapshot(nodes, machines=machines), cluster=cluster)
+                at = START + timedelta(seconds=second + rng.random())
+                own.inventory.sync(seen, at=at, source=source)
+
+    writers = [("east", "watch"), ("east", "sync"), ("west", "watch"), ("west", "sync")]
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(work, *writer, seed) for seed, writer in enumerate(writers)]:
+            done.result()
+    with Store.open(place, create=False) as store:
+        for cluster in ("east", "west"):
+            for name in "abc":
+                found = store.inventory.history(cluster, name)
+                assert found and sum(row.end is None for row in found) <= 1
+                assert all(row.end is None or row.begin < row.end for row in found)
+                assert all(one.end is not None and one.end <= two.begin for one, two in pairwise(found))

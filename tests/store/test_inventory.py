@@ -28,7 +28,7 @@ from fleet.lab.simulation.builders import (
 )
 from fleet.store import ClusterRow, Store
 from fleet.store.inventory.facts import Changes
-from fleet.store.inventory.inventory import PastNode
+from fleet.store.inventory.node_row import PastNode
 from tests.store.raw import rows
 
 NODES = [a_node(f"n-{number}") for number in range(4)]

@@ -11,6 +11,8 @@ from msgspec.structs import replace
 
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.rollouts.standstill import standstill
+from fleet.app.standing.evaluate import outlook
+from fleet.app.standing.facts import automatic
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.names import pool_named, there_is
 from fleet.app.wiring.sources.registry import source_of
@@ -28,6 +30,8 @@ from fleet.core.reporting.selection import Selection, rows_of
 from fleet.core.reporting.status import FleetStatus, StatusCluster, StatusQuorum
 from fleet.core.reporting.voters import status_of
 from fleet.core.rollout.rollout import Rollout
+from fleet.core.standing.decision import NEEDY
+from fleet.core.standing.outlook import StandingPool
 
 if TYPE_CHECKING:
     from fleet.store import ClusterRow
@@ -60,8 +64,16 @@ def fleet_status(home: Home, selection: Selection = EVERYTHING) -> FleetStatus:
         found,
         quorums=quorums_of(home, chosen, policy),
         standstill=stands,
+        policies=_needy(home, policy, selection) or UNSET,
         undelivered=undelivered(home.store.messages.undelivered(), home.now()) or UNSET,
     )
+
+
+def _needy(home: Home, policy: Policy, selection: Selection) -> tuple[StandingPool, ...]:
+    """Returns the standing policies that need an operator or an approval."""
+    names = [pool.name for pool in automatic(policy) if selection.pools in ((), (pool.name,))]
+    pools = outlook(home, names).pools if names else ()
+    return tuple(pool for pool in pools if pool.state in NEEDY)
 
 
 def policy_for(home: Home, known: Iterable[KnownNode]) -> Policy:

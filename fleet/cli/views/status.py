@@ -11,6 +11,7 @@ from rich.text import Text
 
 from fleet.cli.terminal.columns import Cell, columns
 from fleet.cli.terminal.time_format import ago, clock
+from fleet.cli.views.policies.standing import why_waiting
 from fleet.cli.views.rollout_page.standstill import standing_still
 from fleet.core.notifications.overview import UndeliveredMessages
 from fleet.core.reporting.node_state import WIDE, StatusNode
@@ -112,6 +113,10 @@ def _below(status: FleetStatus, past: bool) -> Iterator[Text]:
             yield Text(f"Skew:   {cluster.name}: {apart} (fleet lint)", "yellow")
     if status.standstill is not None:
         yield standing_still(status.standstill, "Control: ")
+    for pool in status.policies or ():
+        yield Text(
+            f"Policy: pool {pool.pool} {pool.state}: {why_waiting(pool)} (fleet policy status)", "yellow"
+        )
     yield from map(_undelivered, status.undelivered or ())
     attention = needs(status)
     if attention:

@@ -135,14 +135,54 @@ def parts_of(
     return parts
 
 
-def describe(known: KnownNode, policy: Policy, part: RolloutPart | None, reachable: bool) -> StatusNode:
+class ReleaseNames:
+    """The policy's answers about releases that hosts report, each computed once: thousands of nodes run the same."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self._versions: dict[Release | None, str] = {None: ""}
+        self._same: dict[tuple[Release | None, Release], bool] = {}
+        self._listed: dict[tuple[Release, str], bool] = {}
+        self._targets: dict[str, Release | None] = {}
+
+    def version_of(self, reported: Release | None) -> str:
+        """Returns the version by which the policy's streams know the release."""
+        if reported not in self._versions:
+            self._versions[reported] = self.policy.version_of(reported)
+        return self._versions[reported]
+
+    def is_release(self, reported: Release | None, wanted: Release) -> bool:
+        """Returns whether the release is the wanted one."""
+        key = reported, wanted
+        if key not in self._same:
+            self._same[key] = is_release(reported, wanted)
+        return self._same[key]
+
+    def drifted(self, booted: Release, stream_name: str) -> bool:
+        """Returns whether the stream has other releases alone. False where there is no such stream."""
+        key = booted, stream_name
+        if key not in self._listed:
+            stream = self.policy.stream(stream_name)
+            self._listed[key] = stream is None or any(is_release(booted, each) for each in stream.releases)
+        return not self._listed[key]
+
+    def target(self, pool: Pool) -> Release | None:
+        """Returns the release that the pool's nodes should run."""
+        if pool.name not in self._targets:
+            self._targets[pool.name] = self.policy.target(pool)
+        return self._targets[pool.name]
+
+
+def describe(
+    known: KnownNode, policy: Policy, part: RolloutPart | None, reachable: bool, names: ReleaseNames
+) -> StatusNode:
     """Returns the row of the node in the status. `part`: the node's part in a rollout. `reachable`: whether the node's
-    cluster answers."""
+    cluster answers. `names`: of the same policy."""
     node, machine = known.node, known.machine
     pool = policy.pool_of(known.cluster, node) if node is not None else None
-    target = _target(policy, pool, part)
+    target = _target(names, pool, part)
     booted = machine.booted if machine is not None else None
-    state = _state(known, policy, pool, target, part, reachable)
+    state = _state(known, names, pool, target, part, reachable)
     in_rollout = part is not None and (part.rollout.active or state == "failed")
     return StatusNode(
         cluster=known.cluster,
@@ -151,10 +191,10 @@ def describe(known: KnownNode, policy: Policy, part: RolloutPart | None, reachab
         pool=pool.name if pool is not None else "",
         name=known.name,
         os=node.os_image if node is not None else "",
-        version=policy.version_of(booted),
+        version=names.version_of(booted),
         kernel=(node.kernel if node is not None else "") or (machine.kernel if machine is not None else ""),
         booted=booted.digest if booted is not None else "",
-        staged=policy.version_of(machine.staged) if machine is not None else "",
+        staged=names.version_of(machine.staged) if machine is not None else "",
         target=target.version if target is not None else "",
         state=state,
         step=str(part.run.step) if part is not None and in_rollout else "",
@@ -195,12 +235,12 @@ def needs_action_first(held: Iterable[Held]) -> tuple[Held, ...]:
     return tuple(sorted(held, key=lambda reason: not reason.needs_action))
 
 
-def _target(policy: Policy, pool: Pool | None, part: RolloutPart | None) -> Release | None:
+def _target(names: ReleaseNames, pool: Pool | None, part: RolloutPart | None) -> Release | None:
     """Returns the release that the rollout in progress brings, else the release that the policy wants, else the release
     that the last rollout brought."""
     if part is not None and part.rollout.active:
         return part.rollout.release
-    wanted = policy.target(pool) if pool is not None else None
+    wanted = names.target(pool) if pool is not None else None
     if wanted is None and part is not None and part.run.step is Step.DONE:
         return part.rollout.release
     return wanted
@@ -208,7 +248,7 @@ def _target(policy: Policy, pool: Pool | None, part: RolloutPart | None) -> Rele
 
 def _state(
     known: KnownNode,
-    policy: Policy,
+    names: ReleaseNames,
     pool: Pool | None,
     target: Release | None,
     part: RolloutPart | None,
@@ -219,15 +259,14 @@ def _state(
     if known.node is None:
         return "orphan"
     booted = known.machine.booted if known.machine is not None else None
-    patched = target is not None and is_release(booted, target)
+    patched = target is not None and names.is_release(booted, target)
     if part is not None and (state := _state_in(part, patched)):
         return state
     if booted is None:
         return "unknown"
     if patched:
         return "patched"
-    stream = policy.stream(pool.stream) if pool is not None else None
-    if stream is not None and not any(is_release(booted, release) for release in stream.releases):
+    if pool is not None and names.drifted(booted, pool.stream):
         return "drifted"
     return "outdated" if target is not None else "unknown"
 

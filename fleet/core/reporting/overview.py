@@ -12,7 +12,14 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
-from fleet.core.reporting.node_state import KnownNode, RolloutPart, StatusNode, describe, parts_of
+from fleet.core.reporting.node_state import (
+    KnownNode,
+    ReleaseNames,
+    RolloutPart,
+    StatusNode,
+    describe,
+    parts_of,
+)
 from fleet.core.reporting.status import FleetStatus, StatusCluster, StatusPool, Summary
 from fleet.core.rollout.rollout import Rollout
 
@@ -38,8 +45,9 @@ def overview(
     """
     reachable = {cluster.name for cluster in clusters if cluster.reachable}
     parts = parts_of(rollouts, held or {}, held_since)
+    names = ReleaseNames(policy)
     nodes = [
-        describe(known_node, policy, parts.get(known_node.ref), known_node.cluster in reachable)
+        describe(known_node, policy, parts.get(known_node.ref), known_node.cluster in reachable, names)
         for known_node in known_nodes
     ]
     nodes.sort(key=lambda node: (node.site, node.cluster, node.pool, natural(node.name)))

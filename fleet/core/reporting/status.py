@@ -10,6 +10,7 @@ from fleet.core.notifications.overview import UndeliveredMessages
 from fleet.core.quorum.quorum import Link
 from fleet.core.reporting.node_state import StatusNode
 from fleet.core.reporting.standstill import Standstill
+from fleet.core.standing.outlook import StandingPool
 
 
 class StatusCluster(Struct, frozen=True):
@@ -118,5 +119,7 @@ class FleetStatus(Struct, frozen=True):
     quorums: tuple[StatusQuorum, ...] = ()
     standstill: Standstill | None = None
     """None: a controller is at work, or nothing is left to do."""
+    policies: tuple[StandingPool, ...] | UnsetType = UNSET
+    """The standing policies that need an operator or an approval. UNSET: there are none."""
     undelivered: tuple[UndeliveredMessages, ...] | UnsetType = UNSET
     """What receivers of messages have not got. UNSET: they have got all."""

@@ -38,7 +38,7 @@ def day(text: str, now: datetime) -> date:
             raise ValueError(text)
         return moment(text, now).date()
     except ValueError:
-        raise ValueError(f"expected a day such as 2026-10-01 or -7d, found {text!r}") from None
+        raise ValueError(f"expected a day such as 2026-10-01, found {text!r}") from None
 
 
 def _ago(text: str, now: datetime) -> datetime | None:

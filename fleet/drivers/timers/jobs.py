@@ -44,6 +44,8 @@ class JobSchedule:
         self._states: dict[str, JobState] | None = None
         """The states as stored; only this controller changes them while it leads. None: not read yet."""
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._logged: dict[str, str] = {}
+        """The last message of each job."""
 
     def look(self) -> None:
         """Begins every job that is due, none twice at once. Raises StaleEpochError and StoreError, and what a run has
@@ -95,7 +97,10 @@ class JobSchedule:
             message = f"this is a bug of fleet: {type(error).__name__}: {error}"
             LOG.exception("%s: %s", job.name, message)
         else:
-            LOG.info("%s: %s", job.name, message)
+            # A job that runs every minute mostly does, or waits for, the same as before.
+            new = self._logged.get(job.name) != message
+            LOG.log(logging.INFO if new else logging.DEBUG, "%s: %s", job.name, message)
+        self._logged[job.name] = message
         self._keep(ended(state, self._clock.now(), outcome, message))
 
     def _keep(self, state: JobState) -> None:

@@ -112,11 +112,14 @@ def contacts_at(
     return found
 
 
-def forget(transaction: Transaction, before: Any) -> None:
+def forget(transaction: Transaction, cluster: str, before: Any) -> None:
     """Deletes what was known before the bound time, so that nothing that was forgotten looks as if it had not been
     there."""
-    transaction.run("DELETE FROM cluster_contact WHERE valid_to <= ?", [before])
-    transaction.run("UPDATE cluster_contact SET valid_from = ? WHERE valid_from < ?", [before, before])
+    transaction.run("DELETE FROM cluster_contact WHERE cluster = ? AND valid_to <= ?", [cluster, before])
+    transaction.run(
+        "UPDATE cluster_contact SET valid_from = ? WHERE cluster = ? AND valid_from < ?",
+        [before, cluster, before],
+    )
 
 
 def seen_before(transaction: Transaction, cluster: str, at: Sequence[Any]) -> dict[Any, datetime]:

@@ -10,7 +10,8 @@ from hashlib import blake2b
 from itertools import islice
 from typing import TypeVar
 
-from fleet.store.db.database import Transaction
+from fleet.core.records.errors import StoreError
+from fleet.store.db.database import TAMPERED, Transaction
 from fleet.store.history.parts import OWN
 
 V = TypeVar("V")
@@ -51,12 +52,14 @@ def _found(transaction: Transaction, wanted: Iterable[tuple[int, str]]) -> dict[
     return found
 
 
-def bodies(transaction: Transaction, ids: Iterable[int]) -> dict[int, str]:
-    """Returns the texts by id."""
+def bodies(transaction: Transaction, ids: Collection[int]) -> dict[int, str]:
+    """Returns the texts by id. Raises StoreError where one is missing."""
     found: dict[int, str] = {}
     for some in _chunks(sorted(ids)):
         marks = ", ".join("?" for _ in some)
         found |= dict(transaction.all(f"SELECT id, body FROM document WHERE id IN ({marks})", some))
+    if len(found) < len(ids):
+        raise StoreError("a text of the history is missing", TAMPERED)
     return found
 
 

@@ -228,22 +228,22 @@ def _last_rows(transaction: Transaction, cluster: str, ids: Collection[int]) -> 
     return {row[0]: LastRow(row[1], row[2], row[3:]) for row in rows}
 
 
-def forget(transaction: Transaction, before: Any, most: int) -> int:
-    """Deletes up to `most` rows that ended at the bound time or earlier, and returns how many."""
-    rows = transaction.all(f"{_ENDED} LIMIT ?", [before, before, most])
+def forget(transaction: Transaction, cluster: str, before: Any, most: int) -> int:
+    """Deletes up to `most` rows of the cluster that ended at the bound time or earlier, and returns how many."""
+    rows = transaction.all(f"{_ENDED} LIMIT ?", [cluster, before, before, most])
     transaction.many("DELETE FROM node_history WHERE node = ? AND valid_from = ?", rows)
     documents.forget_unused(transaction, _distinct(rows))
     return len(rows)
 
 
-def any_ended(transaction: Transaction, before: Any) -> bool:
-    """Returns whether any row ended at the bound time or earlier."""
-    return transaction.one(f"{_ENDED} LIMIT 1", [before, before]) is not None
+def any_ended(transaction: Transaction, cluster: str, before: Any) -> bool:
+    """Returns whether any row of the cluster ended at the bound time or earlier."""
+    return transaction.one(f"{_ENDED} LIMIT 1", [cluster, before, before]) is not None
 
 
 _ENDED = (
     "SELECT row.node, row.valid_from FROM known_node AS known CROSS JOIN node_history AS row "
-    "WHERE row.node = known.id AND row.valid_from < ? AND row.valid_to <= ?"
+    "WHERE known.cluster = ? AND row.node = known.id AND row.valid_from < ? AND row.valid_to <= ?"
 )
 
 

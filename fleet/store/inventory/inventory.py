@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from msgspec import Struct
-
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import SITE_LABEL, Node, NodeRef
@@ -31,37 +29,10 @@ from fleet.store.inventory.kinds import (
     FactKind,
     T,
 )
+from fleet.store.inventory.node_row import NodeRow, PastNode
 
 FORGOTTEN_AT_ONCE = 2000
 """The most rows of each kind that are deleted in one transaction, which other writers wait for."""
-
-
-class NodeRow(Struct, frozen=True):
-    """A node with its machine, its pods and the time since when it runs what it runs."""
-
-    cluster: str
-    name: str
-    site: str
-    node: Node | None
-    """The Node object. None: only the machine is known."""
-    machine: Machine | None
-    pods: int | None
-    """How many pods are bound to the node. None: at a past moment, since pods have no history."""
-    since: datetime | None
-    """Since when the node runs its release: the booted release that its agent reports or, without an agent, the OS
-    image and kernel that its kubelet reports."""
-
-
-class PastNode(Struct, frozen=True):
-    """A node and its machine in an interval in which nothing of them changed that has history."""
-
-    begin: datetime
-    end: datetime | None
-    """When the interval ended. None: it goes on."""
-    source: str
-    """How it was learned: `sync`, `watch`, ..."""
-    node: Node | None
-    machine: Machine | None
 
 
 class SqlInventory:
@@ -118,7 +89,7 @@ class SqlInventory:
         if not any(seen or gone for _, seen, gone in news):
             return changes
         writing = Writing(cluster, self._database.bind(at), source)
-        with self._database.write(f"inventory/{cluster}") as transaction:
+        with self._database.write(_lock(cluster)) as transaction:
             _refuse_unknown(transaction, cluster)
             for kind, seen, gone in news:
                 changes += facts.write(transaction, kind, writing, seen, gone)
@@ -240,17 +211,27 @@ class SqlInventory:
             return 0
         before = self._database.bind(at - retention.nodes)
         with self._database.read() as transaction:
-            ended = intervals.any_ended(transaction, before)
-        if not ended:
-            return 0
-        with self._database.write("forget") as transaction:
-            contacts.forget(transaction, before)
-            return intervals.forget(transaction, before, most)
+            names = [name for (name,) in transaction.all("SELECT name FROM cluster ORDER BY name")]
+            ended = [name for name in names if intervals.any_ended(transaction, name, before)]
+        deleted = 0
+        for name in ended:
+            # A writer may refer to a text that no row refers to any more: both wait for each other.
+            with self._database.write(_lock(name)) as transaction:
+                contacts.forget(transaction, name, before)
+                deleted += intervals.forget(transaction, name, before, most - deleted)
+            if deleted >= most:
+                break
+        return deleted
 
 
 News = tuple[FactKind[Any], Sequence[Any], Sequence[tuple[str, ...]]]
 EVER = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 """`at` of the snapshot of a cluster that has never been read."""
+
+
+def _lock(cluster: str) -> str:
+    """Returns the lock of those who write what a cluster has, or had."""
+    return f"inventory/{cluster}"
 
 
 def _names(news: Sequence[News]) -> set[str]:

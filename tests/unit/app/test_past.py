@@ -16,6 +16,7 @@ from fleet.core.objects.node import CORDON_ANNOTATION, Node, NodeRef
 from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import UsageError
 from fleet.core.records.journal import JournalRecord
+from fleet.core.records.retention import Retention
 from fleet.core.reporting.past.differences import ChangedField
 from fleet.core.rollout.codec import to_record
 from fleet.core.rollout.commands import RolloutStarted
@@ -223,3 +224,12 @@ def test_unknown_node_is_refused_with_the_nearest_name(fleet: Fleet) -> None:
     with pytest.raises(UsageError, match="no node n-00 is known") as caught:
         node_history(fleet, "n-00")
     assert caught.value.hint == "did you mean n-0?"
+
+
+def test_moment_that_was_forgotten_is_refused_and_not_answered_with_an_empty_fleet(fleet: Fleet) -> None:
+    upgraded(fleet)
+    fleet.sync(LATER + 20 * HOUR, [UPGRADED], [a_machine(UPGRADED, NEW)])
+    fleet.store.inventory.forget(Retention(nodes=10 * HOUR), at=fleet.now())
+    with pytest.raises(UsageError, match="nothing is known of the fleet"):
+        status_at(fleet, LATER + HOUR)
+    assert len(status_at(fleet, LATER + 20 * HOUR).nodes) == 1

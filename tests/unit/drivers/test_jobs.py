@@ -128,6 +128,25 @@ def test_next_controller_runs_once_what_was_missed_and_reports_it(caplog: pytest
     asyncio.run(story())
 
 
+def test_what_a_job_did_is_logged_again_only_where_it_differs(caplog: pytest.LogCaptureFixture) -> None:
+    messages = ["waiting", "waiting", "started"]
+
+    async def story() -> None:
+        fleet = Controllers(lambda run: messages.pop(0))
+        schedule = fleet.schedule()
+        with caplog.at_level(logging.INFO, "fleet.schedule"):
+            for _ in range(3):
+                schedule.look()
+                await schedule.close()
+                fleet.clock.at += timedelta(hours=1)
+        assert [record.args for record in caplog.records] == [
+            ("calendars", "waiting"),
+            ("calendars", "started"),
+        ]
+
+    asyncio.run(story())
+
+
 def test_controller_that_lost_the_lease_begins_nothing() -> None:
     runs: list[JobRun] = []
 

@@ -38,7 +38,7 @@ def policies(found: StandingList) -> Text:
     text = columns(HEAD, rows)
     for pool in found.pools:
         if pool.why is not None:
-            text.append("\n").append(f"{pool.pool}", "bold").append(f": {_why(pool)}")
+            text.append("\n").append(f"{pool.pool}", "bold").append(f": {why_waiting(pool)}")
             if pool.why.remedy:
                 text.append(f"\n  -> {pool.why.remedy}")
     return text
@@ -67,7 +67,7 @@ def outcome_lines(found: Sequence[StandingOutcome]) -> Iterator[str]:
         if outcome.problem:
             yield f"{pool.pool}: {outcome.problem}"
         elif not (outcome.rollout or outcome.plan):
-            yield f"{pool.pool}: {pool.state}{f': {_why(pool)}' if pool.why is not None else ''}."
+            yield f"{pool.pool}: {pool.state}{f': {why_waiting(pool)}' if pool.why is not None else ''}."
 
 
 def _row(pool: StandingPool, now: datetime) -> tuple[str | Text, ...]:
@@ -82,7 +82,8 @@ def _expected(pool: StandingPool, now: datetime) -> str:
     return "now" if pool.when <= now else _moment(pool.when, now, pool.zone)
 
 
-def _why(pool: StandingPool) -> str:
+def why_waiting(pool: StandingPool) -> str:
+    """Returns why the pool does nothing now, with the release that this is about."""
     assert pool.why is not None
     about = pool.target if pool.why.reason not in STOPPED and _is_of_release(pool) else ""
     return f"{about} {pool.why.message}".strip()
