@@ -252,8 +252,9 @@ class Controller:
             async with self._pace.periodically(regular) as failure:
                 work = asyncio.create_task(executor.run(until_idle))
                 await _first(work, failure)
-            await silencer.finish()
-            await notifier.finish()
+                # While the lease is still renewed: a server may take its time.
+                await _first(asyncio.create_task(silencer.finish()), failure)
+                await _first(asyncio.create_task(notifier.finish()), failure)
             recorder.flush()
             tally.flush()
             fold()

@@ -7,6 +7,7 @@ wariness 0 alone, so that is what fleet asks for, and it honours the rollout its
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite, nan
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 from msgspec import UNSET, Struct, UnsetType
@@ -110,9 +111,12 @@ def _phasing(node: GraphNode) -> Phasing | UnsetType:
 
 def _number(metadata: Mapping[str, str], key: str, default: float) -> float:
     try:
-        return float(metadata[key]) if key in metadata else default
+        found = float(metadata[key]) if key in metadata else default
     except ValueError:
-        raise FeedError(f"{key} is not a number") from None
+        found = nan
+    if not isfinite(found):
+        raise FeedError(f"{key} is not a number")
+    return found
 
 
 def _age(node: GraphNode, place: int) -> int:

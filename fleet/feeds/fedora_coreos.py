@@ -17,8 +17,8 @@ from fleet.feeds.documents import Documents
 from fleet.feeds.errors import FeedError
 from fleet.feeds.payload import architecture, digest_in, sha256
 
-LATEST = 253402300799
-"""The last second that a date can have."""
+LATEST = 32_503_680_000
+"""The year 3000, in seconds since 1970: with what a rollout may take it is still a date."""
 
 
 class Commit(Struct, frozen=True):

@@ -25,13 +25,19 @@ SECONDS = 20.0
 _VERSION = re.compile(r"^FLATCAR_VERSION=([0-9.]{1,40})$", re.MULTILINE | re.ASCII)
 
 
+class FlatcarSoftware(Struct, frozen=True):
+    """Versions of programs in a release."""
+
+    kernel: tuple[str, ...] = ()
+
+
 class FlatcarRelease(Struct, frozen=True):
     """A release of the list."""
 
     channel: str = ""
     release_date: str = ""
     """Such as `2018-04-25 14:36:41 +0000`."""
-    major_software: dict[str, tuple[str, ...]] = {}
+    major_software: FlatcarSoftware = FlatcarSoftware()
 
 
 def read(feed: FlatcarFeed, documents: Documents) -> tuple[Release, ...]:
@@ -95,7 +101,7 @@ def _verify(text: bytes, signature: bytes, keyring: Path) -> None:
 
 
 def _release(version: str, listed: FlatcarRelease) -> Release:
-    kernels = listed.major_software.get("kernel", ())
+    kernels = listed.major_software.kernel
     return Release(version, kernel=kernels[0] if kernels else "", released=_date(listed.release_date))
 
 

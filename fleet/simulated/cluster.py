@@ -193,6 +193,13 @@ class SimulatedCluster:
         self._unreported.clear()
         self._save_soon()
 
+    def behave(self, behaviour: ClusterBehaviour) -> None:
+        """Changes how the cluster behaves from now on."""
+        self._pump()
+        self._model.behave(behaviour)
+        self._state = replace(self._state, behaviour=SavedBehaviour.of(behaviour))
+        self._save_soon()
+
     def touch(self) -> None:
         """Announces changes of the model to the readers, and saves the model soon."""
         self._pump()

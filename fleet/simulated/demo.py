@@ -152,8 +152,8 @@ def demo_fleet(at: datetime = BEGAN, seed: int = SEED) -> tuple[DemoCluster, ...
         make_cluster(f"edge-{number}", "sin", _edge(100 * number + 101), [OLD], seed, at)
         for number in (1, 2, 3)
     ]
-    west = _etcd(_stretched(west), "west-etcd", LINKS)
-    east, edges = _etcd(east), [_etcd(edge) for edge in edges]
+    west = stacked_etcd(_stretched(west), "west-etcd", LINKS)
+    east, edges = stacked_etcd(east), [stacked_etcd(edge) for edge in edges]
     return (
         DemoCluster("east", "fra", _debug(_checkout(east)), _behaviour({})),
         DemoCluster("west", "nyc", west, _behaviour({FAILING: "old-version"})),
@@ -227,7 +227,7 @@ def _stretched(snapshot: Snapshot) -> Snapshot:
     return replace(snapshot, nodes=tuple(nodes))
 
 
-def _etcd(snapshot: Snapshot, name: str = "", links: tuple[Link, ...] = ()) -> Snapshot:
+def stacked_etcd(snapshot: Snapshot, name: str = "", links: tuple[Link, ...] = ()) -> Snapshot:
     """Returns a stacked etcd: a member on each control-plane node; the first leads."""
     nodes = [node for node in snapshot.nodes if node.labels[POOL_LABEL] == "control"]
     members = tuple(

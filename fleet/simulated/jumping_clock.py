@@ -88,10 +88,11 @@ class JumpingClock(SimulatedClock):
         return lambda: self._unsaved.pop(save, None)
 
     def settle(self) -> None:
-        """Saves what is to be saved soon."""
+        """Saves the time, and what is to be saved soon."""
         unsaved, self._unsaved = self._unsaved, {}
         for save in unsaved:
             save()
+        self.save()
 
     async def _wait(self, waiting: list[Sleeper], seconds: float) -> None:
         # Rounded up: a moment that has not quite come would be waited for again, without an end.

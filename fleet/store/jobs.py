@@ -8,7 +8,7 @@ from typing import get_args
 
 from fleet.core.jobs.job import JobOutcome, JobState
 from fleet.core.records.errors import StoreError
-from fleet.store.db.database import TAMPERED, Row, SqlDatabase, is_row, moment, moment_or_none
+from fleet.store.db.database import Row, SqlDatabase, is_row, moment, moment_or_none
 from fleet.store.journal import lease
 from fleet.store.journal.journal import fence
 
@@ -24,10 +24,11 @@ class SqlJobs:
         self._database = database
 
     def all(self) -> dict[str, JobState]:
-        """Returns the state of every job, by name. Raises StoreError for a row that fleet cannot have written."""
+        """Returns the state of every job, by name. A row that fleet cannot have written is left out: it must not stop a
+        controller, which runs that job as if it had never run, and writes the row again."""
         with self._database.read() as transaction:
             rows = transaction.all(f"SELECT {COLUMNS} FROM job ORDER BY name")  # noqa: S608
-        return {row[0]: _state(row) for row in rows}
+        return {state.name: state for row in rows if (state := _state(row)) is not None}
 
     def keep(self, state: JobState, *, epoch: int) -> None:
         """Writes the state of a job. Raises StaleEpochError where the database's lease has another epoch: another
@@ -45,9 +46,12 @@ class SqlJobs:
             )
 
 
-def _state(row: Row) -> JobState:
+def _state(row: Row) -> JobState | None:
     if not is_row(row, TYPES) or row[5] not in OUTCOMES:
-        raise StoreError(f"the state of the job {row[0]!s:.60} cannot be read", TAMPERED)
+        return None
     name, next_at, due, began, ended, outcome, message, missed = row
-    due, began, ended = (moment_or_none(each) for each in (due, began, ended))
-    return JobState(name, moment(next_at), due, began, ended, outcome, message, missed)
+    try:
+        due, began, ended = (moment_or_none(each) for each in (due, began, ended))
+        return JobState(name, moment(next_at), due, began, ended, outcome, message, missed)
+    except StoreError:
+        return None

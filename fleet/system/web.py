@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,7 +48,8 @@ async def ask(
 
     Raises NoAnswerError if a file cannot be read, or the server cannot be reached, takes too long or answers too much.
     """
-    headers = _token(credentials.token_file)
+    token = _token(credentials.token_file)
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     trusted = _trusted(credentials.ca_file)
     timeout = aiohttp.ClientTimeout(total=SECONDS)
     try:
@@ -65,7 +66,9 @@ async def ask(
             ) as response,
         ):
             found = await _limited(response.content)
-            return ServerAnswer(response.status, found)
+            # A server may repeat the token in its refusal, which is shown.
+            safe = found.replace(token.encode(), b"[hidden]") if token else found
+            return ServerAnswer(response.status, safe)
     except TimeoutError:
         raise NoAnswerError(f"no answer within {SECONDS:.0f} s") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -81,16 +84,18 @@ async def _limited(content: aiohttp.StreamReader) -> bytes:
     return bytes(body)
 
 
-def _token(token_file: str) -> Mapping[str, str]:
-    """Returns the header with the token of the file; none without a file. Raises NoAnswerError."""
+def _token(token_file: str) -> str:
+    """Returns the token of the file; empty without a file. Raises NoAnswerError."""
     if not token_file:
-        return {}
+        return ""
     try:
         token = Path(token_file).expanduser().read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a text in UTF-8"
         raise NoAnswerError(f"token_file {token_file}: {reason}") from error
-    return {"Authorization": f"Bearer {token}"}
+    if not (token.isascii() and token.isprintable()) or not token:
+        raise NoAnswerError(f"token_file {token_file}: it has no token in one line")
+    return token
 
 
 def _trusted(ca_file: str) -> ssl.SSLContext | bool:

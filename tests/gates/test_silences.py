@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +35,7 @@ from fleet.simulated.clock import SimulatedClock
 from fleet.simulated.cluster import SimulatedCluster, create
 from fleet.store import ClusterRow, Store
 from tests.gates.servers import Alerts, alertmanager, free_port, until
+from tests.kube_fake.tls import self_signed
 
 NODE = NodeRef("east", "n-1")
 SPEED = 300.0
@@ -315,3 +320,87 @@ def test_a_required_silence_that_cannot_be_made_keeps_every_node_untouched(tmp_p
         assert {run.step for run in world.rollout.runs.values()} == {Step.CANCELLED}
         assert all("not silenced" in run.why for run in world.rollout.runs.values())
         assert not list(world.store.journal.entries(kinds=("cordon",)))
+
+
+TOKEN = "T0K3N-of-alertmanager"
+
+
+class EchoServer:
+    """A server that refuses, and repeats the credentials that it got, over TLS if it has a context."""
+
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+        self.got: list[str] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                outer.got.append(self.headers["Authorization"])
+                self.send_response(401)
+                self.end_headers()
+                self.wfile.write(f"not allowed with {outer.got[-1]}".encode())
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Writes nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        if context is not None:
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.address = f"127.0.0.1:{self.server.server_address[1]}"
+
+    @contextmanager
+    def served(self) -> Iterator[None]:
+        thread = threading.Thread(target=self.server.serve_forever)
+        thread.start()
+        try:
+            yield
+        finally:
+            self.server.shutdown()
+            thread.join()
+            self.server.server_close()
+
+
+def outcome_of(world: World) -> Outcome:
+    action = Silence("r-1/n-1/0/silence/1", "r-1", NODE, "uid", rule=world.rule)
+    found = asyncio.run(world.silencer().handle(action))
+    assert found is not None
+    return found
+
+
+def test_a_token_that_the_server_repeats_is_hidden(tmp_path: Path) -> None:
+    server = EchoServer(self_signed(tmp_path))
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    files = {"token_file": str(tmp_path / "token"), "ca_file": str(tmp_path / "certificate.pem")}
+    world = World(tmp_path, rule(f"https://{server.address}", **files))
+    with world.store, server.served():
+        found = outcome_of(world)
+    assert server.got == [f"Bearer {TOKEN}"]
+    assert found.result is Result.FAILED and "401" in found.detail and TOKEN not in found.detail
+
+
+@pytest.mark.parametrize(
+    ("content", "files"),
+    [
+        ("", {"token_file": "token"}),
+        ("two\nlines", {"token_file": "token"}),
+        ("", {"token_file": "missing"}),
+        ("no certificate", {"ca_file": "token"}),
+        ("", {"ca_file": "missing"}),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, content: str, files: dict[str, str]) -> None:
+    (tmp_path / "token").write_text(content)
+    paths = {key: str(tmp_path / name) for key, name in files.items()}
+    world = World(tmp_path, rule(f"https://127.0.0.1:{free_port()}", **paths))
+    with world.store:
+        found = outcome_of(world)
+    assert found.result is Result.FAILED
+    assert all(f"{key} {path}" in found.detail for key, path in paths.items())
+
+
+def test_a_server_that_is_not_trusted_gets_no_token(tmp_path: Path) -> None:
+    server = EchoServer(self_signed(tmp_path))
+    (tmp_path / "token").write_text(TOKEN)
+    world = World(tmp_path, rule(f"https://{server.address}", token_file=str(tmp_path / "token")))
+    with world.store, server.served():
+        assert outcome_of(world).result is Result.FAILED
+    assert server.got == []

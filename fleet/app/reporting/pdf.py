@@ -27,13 +27,18 @@ KEPT = 4096
 """Bytes of Chromium's messages that are kept for an error."""
 
 
+def browser() -> str | None:
+    """Returns the path of the Chromium that prints; None where there is none."""
+    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
+
+
 def printed(page: str) -> bytes:
     """Returns the page as PDF. Raises UsageError where there is no Chromium, FleetError where it does not print.
 
     Nothing is fetched: the page forbids it itself.
     """
-    browser = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if browser is None:
+    chromium = browser()
+    if chromium is None:
         raise UsageError(
             f"PDF needs Chromium, and there is none on the PATH ({', '.join(BROWSERS)})",
             "install it (Debian: chromium), or print the html from any browser",
@@ -44,7 +49,7 @@ def printed(page: str) -> bytes:
         # Chromium refuses to run as root with its sandbox.
         root = ["--no-sandbox"] if os.geteuid() == 0 else []
         argv = [
-            browser,
+            chromium,
             *FLAGS,
             *root,
             f"--user-data-dir={folder}/profile",
@@ -54,11 +59,11 @@ def printed(page: str) -> bytes:
         try:
             ended = asyncio.run(programs.run(argv, os.environ, SECONDS, programs.last(KEPT)))
         except TimeoutError:
-            raise FleetError(f"{browser} has not printed the report within {SECONDS:.0f} seconds") from None
+            raise FleetError(f"{chromium} has not printed the report within {SECONDS:.0f} seconds") from None
         except OSError as error:
-            raise FleetError(f"{browser} cannot be started: {error.strerror}") from error
+            raise FleetError(f"{chromium} cannot be started: {error.strerror}") from error
         if not target.exists():
             words = ended.err.decode(errors="replace").strip().splitlines()
             why = words[-1] if words else f"exit code {ended.code}"
-            raise FleetError(f"{browser} has not printed the report: {why}")
+            raise FleetError(f"{chromium} has not printed the report: {why}")
         return target.read_bytes()

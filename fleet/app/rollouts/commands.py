@@ -17,16 +17,18 @@ from fleet.core.rollout.stages.gate_state import GatePoint
 from fleet.core.rollout.steps import Step
 
 
-def send_command(home: Home, kind: str, ident: str = "") -> Rollout:
-    """Writes pause, resume or abort into the journal as a command. Raises UsageError where the command is not possible
-    in the rollout's state, NotAllowedError without the role, and HeldError for a resume of a rollout that has not begun
-    and is not approved."""
+def send_command(home: Home, kind: str, ident: str = "", reason: str = "") -> Rollout:
+    """Writes pause, resume or abort into the journal as a command, with the reason.
+
+    Raises UsageError where the command is not possible in the rollout's state, NotAllowedError without the role, and
+    HeldError for a resume of a rollout that has not begun and is not approved.
+    """
     caller = allowed(home, Role.OPERATOR, f"{kind} rollouts")
     rollout = Rollouts.load(home.store).choose(ident)
     validate_command(rollout, kind)
     if kind == "resume":
         refuse_unapproved_rollout(home, rollout)
-    record = to_record(ORDERS[kind](rollout=rollout.id))
+    record = to_record(ORDERS[kind](rollout=rollout.id, reason=reason))
     home.store.journal.append([record], at=home.now(), actor=caller.actor)
     return rollout
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fleet.app.access.allowed import allowed
@@ -20,9 +21,12 @@ from fleet.drivers.timers.jobs import JobsOf, no_jobs
 from fleet.system.clock import WallClock
 
 if TYPE_CHECKING:
+    from fleet.drivers.controller import Controller
     from fleet.drivers.pipeline import ClusterPipeline
+    from fleet.drivers.timers.pace import Pace
 
 KEEP = Retention()
+Connect = Callable[[], Awaitable[Mapping[str, "ClusterPipeline"]]]
 Beside = Callable[[], AbstractAsyncContextManager[object]]
 
 
@@ -48,6 +52,42 @@ def run(
     asyncio.run(_run(home, show, until_idle, retention, jobs, beside))
 
 
+def make_controller(
+    home: Home,
+    show: Callable[[str], None],
+    retention: Retention = KEEP,
+    jobs: JobsOf = no_jobs,
+    connect: Connect | None = None,
+    pace: Pace | None = None,
+) -> Controller:
+    """Returns a controller of the home's fleet. `connect` opens its clusters; None: as the home has them. `pace` is that
+    of `Controller`; None: real time."""
+    from fleet.drivers.controller import Controller
+    from fleet.drivers.timers.pace import WALL
+
+    def sites() -> Mapping[str, str]:
+        return {row.name: row.site for row in home.store.clusters.list()}
+
+    return Controller(
+        home.store,
+        connect or partial(open_clusters, home),
+        sites,
+        home.clock,
+        WallClock().now,
+        show,
+        notary_of(home),
+        retention,
+        jobs=jobs,
+        receivers=PolicyReceivers(home).current,
+        pace=pace or WALL,
+    )
+
+
+async def open_clusters(home: Home) -> Mapping[str, ClusterPipeline]:
+    """Opens every cluster of the fleet."""
+    return {row.name: await source_of(home, row).connect() for row in home.store.clusters.list()}
+
+
 async def _run(
     home: Home,
     show: Callable[[str], None],
@@ -56,30 +96,7 @@ async def _run(
     jobs: JobsOf,
     beside: Beside,
 ) -> None:
-    from fleet.drivers.controller import Controller
-
-    store = home.store
-    wall = WallClock()
-    notary = notary_of(home)
-
-    def sites() -> Mapping[str, str]:
-        return {row.name: row.site for row in store.clusters.list()}
-
-    async def open_all() -> Mapping[str, ClusterPipeline]:
-        return {row.name: await source_of(home, row).connect() for row in store.clusters.list()}
-
-    controller = Controller(
-        store,
-        open_all,
-        sites,
-        home.clock,
-        wall.now,
-        show,
-        notary,
-        retention,
-        jobs=jobs,
-        receivers=PolicyReceivers(home).current,
-    )
+    controller = make_controller(home, show, retention, jobs)
     work = asyncio.create_task(controller.run(until_idle))
     stopped = False
 

@@ -57,16 +57,12 @@ def _calendars(file: PolicyFile) -> Iterator[JobPlan]:
         )
 
 
-POLICY_SECONDS = 60
-"""How often each standing policy is decided about."""
-
-
 def _policies(file: PolicyFile) -> Iterator[JobPlan]:
     for pool in automatic(file.policy):
         yield JobPlan(
             f"policy {pool.name}",
             f"upgrades pool {pool.name} to new releases of {follows(pool)} (upgrade)",
-            RepeatInterval(POLICY_SECONDS),
+            RepeatInterval(file.schedule.policies),
             {"pool": pool.name},
         )
 

@@ -8,7 +8,7 @@ import sys
 
 import msgspec
 
-from fleet.app.standing.evaluate import decisions, due
+from fleet.app.standing.evaluate import due, look
 from fleet.app.wiring.home import Home
 from fleet.core.jobs.job import JobRun
 from fleet.core.records.errors import FleetError
@@ -29,7 +29,7 @@ def perform(home: Home, run: JobRun, pool: str) -> str:
     the command that operators have for that. Where this process is killed, that one goes on, and what it starts is in the
     journal whole or not at all.
     """
-    (decision,) = decisions(home, [pool])
+    decision = look(home, pool)
     return _in_a_process(home, pool) if due(decision) else summary(decision)
 
 

@@ -19,6 +19,7 @@ app = typer.Typer(
 RolloutArgument = Annotated[
     str, typer.Argument(help="Id of a rollout, such as r-17. May be omitted if exactly one is active.")
 ]
+ReasonOption = Annotated[str, typer.Option(help="Why; kept in the journal, and shown in the report.")]
 WatchOption = Annotated[
     bool, typer.Option("--watch", "-w", help="Follow it until it ends; Ctrl-C leaves it running (exit 130).")
 ]
@@ -114,18 +115,20 @@ def status(
 
 
 @app.command()
-def pause(context: typer.Context, rollout: RolloutArgument = "") -> None:
+def pause(context: typer.Context, rollout: RolloutArgument = "", reason: ReasonOption = "") -> None:
     """Pause between steps: nodes that reboot come back, and nothing else begins until resume."""
-    _send(context, "pause", rollout, "Paused {}: nodes that reboot come back, and nothing else begins.")
+    _send(
+        context, "pause", rollout, reason, "Paused {}: nodes that reboot come back, and nothing else begins."
+    )
 
 
 @app.command()
-def resume(context: typer.Context, rollout: RolloutArgument = "") -> None:
+def resume(context: typer.Context, rollout: RolloutArgument = "", reason: ReasonOption = "") -> None:
     """Continue after a pause, or after a halt whose failures an operator has looked at.
 
     A failed canary is replaced by the next best node once it is released; until then the rest waits.
     """
-    _send(context, "resume", rollout, "Resumed {}.")
+    _send(context, "resume", rollout, reason, "Resumed {}.")
 
 
 @app.command("pass")
@@ -173,9 +176,11 @@ def hook(
 
 
 @app.command()
-def abort(context: typer.Context, rollout: RolloutArgument = "") -> None:
+def abort(context: typer.Context, rollout: RolloutArgument = "", reason: ReasonOption = "") -> None:
     """Finish what has begun, start nothing new, and remove fleet's marks from the rest. Cannot be undone."""
-    _send(context, "abort", rollout, "Aborted {}: what has begun is finished, and nothing new starts.")
+    _send(
+        context, "abort", rollout, reason, "Aborted {}: what has begun is finished, and nothing new starts."
+    )
 
 
 @app.command()
@@ -240,12 +245,12 @@ def rollback(
         _ensure_controller(home)
 
 
-def _send(context: typer.Context, kind: str, ident: str, message: str) -> None:
+def _send(context: typer.Context, kind: str, ident: str, reason: str, message: str) -> None:
     from fleet.app.rollouts.commands import send_command
     from fleet.cli.terminal.output import show
 
     home = home_of(context)
-    rollout = send_command(home, kind, ident)
+    rollout = send_command(home, kind, ident, reason)
     show(message.format(rollout.id))
     _ensure_controller(home)
     if kind == "resume":

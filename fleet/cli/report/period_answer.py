@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from fleet.cli.report import answer
 from fleet.cli.report.answer import Mood, number
+from fleet.cli.report.changes.person import person
 from fleet.core.reporting.period.compliance import (
     ComplianceException,
     ExceptionCause,
@@ -248,7 +249,7 @@ def _done(rollout: Report, run: ReportRun, done: Iterable[tuple[Report, ReportRu
     for command in rollout.commands:
         if command.node == f"{run.cluster}/{run.node}":
             reason = f": {command.reason}" if command.reason else ""
-            yield f"{command.kind} by {command.by}, {answer.day(command.at)}{reason}"
+            yield f"{command.kind} by {person(command.by)}, {answer.day(command.at)}{reason}"
     later = [(other, again) for other, again in done if other.started > rollout.started]
     for other, again in later[:1]:
         ended = f", {answer.day(again.ended)}" if again.ended is not None else ""
@@ -262,7 +263,7 @@ def overrides(report: PeriodReport) -> list[str]:
     lines = []
     for rollout in report.rollouts:
         if rollout.override_freeze:
-            lines.append(f"{rollout.rollout}, started by {rollout.by}: {rollout.override_freeze}")
+            lines.append(f"{rollout.rollout}, started by {person(rollout.by)}: {rollout.override_freeze}")
         lines += [
             f"{rollout.rollout}, allowed by {each.by.name} {answer.day(each.at)}: {each.override}"
             for each in rollout.approvals
@@ -287,7 +288,7 @@ def named(names: Sequence[str]) -> str:
 
 def started_by(report: PeriodReport) -> str:
     """Returns who started rollouts, the most frequent first: `ada@desk (3), cyd@ops (1)`."""
-    counts = Counter(rollout.by for rollout in report.rollouts)
+    counts = Counter(person(rollout.by) for rollout in report.rollouts)
     return ", ".join(f"{name} ({count})" for name, count in counts.most_common()) or "nobody"
 
 

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from fleet.cli.report import answer, approvals, hooks, period_answer
+from fleet.cli.report.changes.change_row import changes
+from fleet.cli.report.changes.person import person
 from fleet.cli.report.page import document, source
 from fleet.cli.report.timeline import percent
 from fleet.core.reporting.period.period_report import FreezeInForce, PeriodReport
@@ -65,6 +67,8 @@ def page(report: PeriodReport) -> str:
         sentences=period_answer,
         clock=_clock(report.span),
         calendar=calendar(report),
+        changes=changes(report),
+        person=person,
         several=several,
         endings=list(endings),
     )

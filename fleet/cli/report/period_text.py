@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fleet.cli.report import answer, period_answer
+from fleet.cli.report.changes.change_row import changes
+from fleet.cli.report.changes.person import person
 from fleet.cli.report.text import table_lines, wrapped
 from fleet.core.reporting.period.period_report import PeriodReport
 
@@ -21,6 +23,7 @@ def text(report: PeriodReport) -> str:
         _exceptions(report),
         _granted(report),
         _rollouts(report),
+        _refusals(report),
         _overrides(report),
         _failures(report),
         _gaps(report),
@@ -123,7 +126,7 @@ def _rollouts(report: PeriodReport) -> Iterator[str]:
         [
             each.rollout,
             f"{each.started:%Y-%m-%d %H:%M}",
-            each.by,
+            person(each.by),
             each.target.version,
             f"{each.counts.done:,}/{each.counts.nodes:,}",
             f"{each.counts.failed:,}",
@@ -135,6 +138,14 @@ def _rollouts(report: PeriodReport) -> Iterator[str]:
         yield from table_lines(
             ["Rollout", "began", "by", "to", "done", "failed", "state"], rows, right=(4, 5)
         )
+
+
+def _refusals(report: PeriodReport) -> Iterator[str]:
+    refused = [row for row in changes(report) if not row.rollout]
+    if refused:
+        yield "Plans that were refused"
+    for row in refused:
+        yield from wrapped("  ", f"{row.at:%Y-%m-%d %H:%M} by {row.by}: {row.why}", 4)
 
 
 def _overrides(report: PeriodReport) -> Iterator[str]:

@@ -32,6 +32,7 @@ def schedule(reader: Reader, pools: Collection[str]) -> ScheduleSettings:
     return ScheduleSettings(
         reader.value("calendars", interval, found.calendars),
         reader.value("feeds", interval, found.feeds),
+        reader.value("policies", interval, found.policies),
         tuple(_reports(reader.blocks("reports"), pools)),
     )
 

@@ -29,4 +29,6 @@ class ScheduleSettings(Struct, frozen=True):
 
     calendars: int = 3600
     feeds: int = 3600
+    policies: int = 60
+    """How often each standing policy is decided about."""
     reports: tuple[ReportRule, ...] = ()

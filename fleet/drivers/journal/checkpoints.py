@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import NamedTuple
 
@@ -16,6 +16,10 @@ from fleet.drivers.ports import CheckpointStore, Journal
 
 ENOUGH = 2000
 """Number of new entries after which checkpoints are written."""
+FEW = 100
+"""Number of new entries after which they are written once nothing has happened for a while."""
+REST = timedelta(minutes=10)
+"""How long nothing must have happened."""
 
 
 class Standing(NamedTuple):
@@ -29,6 +33,8 @@ class Standing(NamedTuple):
     """The entry up to which they had been kept."""
     changed: frozenset[str]
     """Rollouts that have entries after that."""
+    at: datetime | None
+    """The time of the last of these entries; None: there is none."""
 
 
 def standing(journal: Journal, folds: CheckpointStore) -> Standing:
@@ -45,26 +51,27 @@ def standing(journal: Journal, folds: CheckpointStore) -> Standing:
 
 def _after(journal: Journal, place: int, known: dict[str, Rollout]) -> Standing:
     changed: set[str] = set()
-    seq = place
+    seq, at = place, None
 
     def entries() -> Iterator[JournalEntry]:
-        nonlocal seq
+        nonlocal seq, at
         for entry in journal.entries(after=place):
-            seq = entry.seq
+            seq, at = entry.seq, entry.at
             changed.add(entry.record.rollout)
             yield entry
 
     rollouts = rollouts_of(entries(), known)
-    return Standing(seq, rollouts, place, frozenset(changed))
+    return Standing(seq, rollouts, place, frozenset(changed), at)
 
 
 def keep(
     journal: Journal, folds: CheckpointStore, at: datetime, actor: str, epoch: int = 0, enough: int = ENOUGH
 ) -> None:
-    """Writes down how the rollouts stand, where so many entries have come since the last time. Raises StaleEpochError
-    as an append to the journal does."""
+    """Writes down how the rollouts stand, where so many entries have come since the last time, or fewer and none for a
+    while. Raises StaleEpochError as an append to the journal does."""
     now = standing(journal, folds)
-    if now.seq - now.place < enough:
+    rests = now.at is not None and at - now.at >= REST
+    if now.seq - now.place < (min(FEW, enough) if rests else enough):
         return
     changed = {
         ident: (order, take_checkpoint(rollout))

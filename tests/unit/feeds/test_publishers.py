@@ -126,6 +126,7 @@ def test_payloads_may_be_container_images(server: FeedServer) -> None:
         (b'"stream": "stable"', b'"stream": "next"'),
         (b'"start_percentage": 1.0', b'"start_percentage": 100.0'),
         (b'"start_epoch": 1784728800', b'"start_epoch": 99999999999999'),
+        (b'"start_epoch": 1784728800', b'"start_epoch": 253402300799'),
         (b'"duration_minutes": 2880', b'"duration_minutes": -1'),
         (b'"version": "44', b'"versions": "44'),
         (b'"releases": [', b'"releases": 7, "x": ['),
@@ -184,6 +185,18 @@ def test_graphs_of_two_architectures_are_one_stream(server: FeedServer) -> None:
 def test_graph_whose_edges_lead_back_is_no_feed(server: FeedServer, edge: list[int]) -> None:
     graph = msgspec.json.decode((RECORDED / "fcos-graph-example.json").read_bytes())
     server.documents["/g"] = msgspec.json.encode({**graph, "edges": [edge]})
+    with pytest.raises(FeedError):
+        cincinnati.read(CincinnatiFeed((("amd64", f"{server.url}/g"),)), Documents({}))
+
+
+@pytest.mark.parametrize("key", ["start_epoch", "start_value", "duration_minutes", "age_index"])
+@pytest.mark.parametrize("value", ["nan", "inf", "1e400", "x", ""])
+def test_numbers_of_a_graph_that_are_none(server: FeedServer, key: str, value: str) -> None:
+    graph = msgspec.json.decode((RECORDED / "fcos-graph-example.json").read_bytes())
+    metadata = graph["nodes"][2]["metadata"]
+    (name,) = [each for each in metadata if each.endswith(f".{key}")]
+    metadata[name] = value
+    server.documents["/g"] = msgspec.json.encode(graph)
     with pytest.raises(FeedError):
         cincinnati.read(CincinnatiFeed((("amd64", f"{server.url}/g"),)), Documents({}))
 

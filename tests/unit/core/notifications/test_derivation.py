@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ from msgspec.structs import replace
 
 from fleet.core.notifications.derivation import messages_of
 from fleet.core.notifications.message import Message, quoted
+from fleet.core.notifications.wording import RolloutFacts, halted
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.alerting.notification import NotificationEvent
 from fleet.core.policy.gate import GateVerdict, OperatorGate, PrometheusGate
@@ -21,9 +23,10 @@ from fleet.core.records.journal import GENESIS, JournalEntry, JournalRecord
 from fleet.core.rollout.codec import to_record
 from fleet.core.rollout.commands import ApprovalWanted, HookResolved, PlanApproved, PlanRejected
 from fleet.core.rollout.decisions import DecisionRecord, HookEnded, RolloutHalted
+from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.hooks.hook_state import HookResult
 from fleet.core.rollout.rollout import RolloutState
-from fleet.lab.simulation.builders import START, a_deployment, a_node, a_policy, a_snapshot
+from fleet.lab.simulation.builders import NEW, START, a_deployment, a_node, a_policy, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour
 from tests.simulated_rollout import SimulatedRollout
 
@@ -249,3 +252,15 @@ def test_a_hostile_text_stays_on_its_line_is_short_and_alerts_nobody(text: str) 
     assert why == f"Why: {quoted(text)}"
     for ping in ("@everyone", "<!channel>", "<@U1>", "\nApproved"):
         assert ping not in halted.body
+
+
+def test_the_message_in_the_docs_is_what_is_sent() -> None:
+    docs = Path(__file__).parents[4] / "docs" / "notifications.md"
+    goals = tuple(Goal(NodeRef("east", f"n-{number:04}"), f"uid-{number}", "workers") for number in range(88))
+    facts = RolloutFacts(
+        id="r-3", start=Start("p-1", NEW, a_policy(), goals), by="ada@desk", nodes=88, done=12
+    )
+    facts.failed["east/n-0007"] = "it has not come back within 900 s"
+    message = halted(facts, halts("")[1], "key", "a canary failed: n-0007: it has not come back within 900 s")
+    text = "\n".join(f"    {line}" for line in [message.title, *message.body.split("\n")])
+    assert text in docs.read_text(encoding="utf-8"), text
