@@ -40,7 +40,9 @@ def summary(decision: StandingDecision) -> str:
         return str(decision.state)
     about = f"{decision.target}, " if decision.target else ""
     until = f", until {decision.when:%Y-%m-%d %H:%M} UTC" if decision.when is not None else ""
-    return f"{decision.state}: {about}{decision.obstacle.reason}{until} (fleet policy status)"
+    rollout = decision.obstacle.params.get("rollout", "")
+    why = f"{decision.obstacle.reason} {rollout}".strip()
+    return f"{decision.state}: {about}{why}{until} (fleet policy status)"
 
 
 def _in_a_process(home: Home, pool: str) -> str:
