@@ -118,7 +118,7 @@ def test_what_was_denied_or_failed_or_is_not_approved_is_never_started(
         return
     assert decision.target not in found.rule.deny
     last = [
-        each for each in found.past if each.version == decision.target and each.of_pool("workers") is not None
+        each for each in found.past if each.version == decision.target and each.parts[0].pool == "workers"
     ][-1:]
     assert all(each.state == "finished" and not each.parts[0].failed for each in last)
     if needs_users(found.pool):

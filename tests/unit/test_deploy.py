@@ -76,8 +76,8 @@ def test_image_has_the_tested_versions_and_no_development_tools() -> None:
     direct = {named(each) for each in project["project"]["dependencies"]}
     direct |= {named(each) for each in project["project"]["optional-dependencies"]["playbooks"]}
     assert direct <= set(image)
-    # What ansible and rich need too.
-    shared = {"packaging", "markdown-it-py"}
+    # What ansible, rich and paramiko need too.
+    shared = {"packaging", "markdown-it-py", "bcrypt"}
     assert set(image) & {named(each) for each in project["dependency-groups"]["dev"]} <= shared
     assert "-r deploy/requirements.lock" in IMAGE
 

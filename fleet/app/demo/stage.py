@@ -84,7 +84,7 @@ class DemoStage:
         try:
             approve(self.home, made, self._fresh, "")
         except NotAllowedError as refused:
-            return f"refused: {refused.message}"
+            return f"{made.by} tries to approve it as well, and is refused: {refused.message}"
         raise AssertionError(f"{made.by} could approve {made.plan_id}")
 
     def start(self, pool: str) -> str:

@@ -23,12 +23,15 @@ def schedule(home: Home) -> FleetSchedule:
     file = home.whole_policy()
     rollouts = Rollouts.load(store)
     states = store.jobs.all()
+    places = list(_of_rollouts(rollouts.active))
+    taken = {(place.pool, place.cluster) for place in places}
+    places += (each for each in _of_standing_pools(home, file) if (each.pool, each.cluster) not in taken)
     started = {rollout.start.plan for rollout in rollouts.all}
     return fleet_schedule(
         now,
         controller_of(home),
         [(job, states.get(job.name)) for job in jobs_in(home, file)],
-        [*_of_rollouts(rollouts.active), *_of_standing_pools(home, file)],
+        places,
         [each for each in approvals(home).approvals if each.plan not in started],
         rollouts.active,
     )

@@ -67,6 +67,17 @@ def decisions(home: Home, names: Sequence[str] = ()) -> tuple[StandingDecision, 
     return tuple(decide(facts, now) for facts in facts_of(home, policy, chosen_pools(policy, names)))
 
 
+def look(home: Home, name: str) -> StandingDecision:
+    """Decides about one pool and does nothing, except that the journal says where the policy refuses or is halted. Raises
+    as `decisions`."""
+    policy = home.policy()
+    (pool,) = chosen_pools(policy, [name])
+    facts, decision = _decided(home, policy, pool)
+    if not due(decision):
+        note_state(home, identity_of(pool), outlook_of(facts, decision))
+    return decision
+
+
 def evaluate(home: Home, names: Sequence[str] = ()) -> StandingPass:
     """Decides about each of the pools, and starts a rollout or makes a plan where one is due. Clusters are read again
     only then. What cannot be done for one pool does not keep the others.

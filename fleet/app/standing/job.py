@@ -8,7 +8,7 @@ import sys
 
 import msgspec
 
-from fleet.app.standing.evaluate import decisions, due
+from fleet.app.standing.evaluate import due, look
 from fleet.app.wiring.home import Home
 from fleet.core.jobs.job import JobRun
 from fleet.core.records.errors import FleetError
@@ -29,7 +29,7 @@ def perform(home: Home, run: JobRun, pool: str) -> str:
     the command that operators have for that. Where this process is killed, that one goes on, and what it starts is in the
     journal whole or not at all.
     """
-    (decision,) = decisions(home, [pool])
+    decision = look(home, pool)
     return _in_a_process(home, pool) if due(decision) else summary(decision)
 
 
@@ -40,7 +40,9 @@ def summary(decision: StandingDecision) -> str:
         return str(decision.state)
     about = f"{decision.target}, " if decision.target else ""
     until = f", until {decision.when:%Y-%m-%d %H:%M} UTC" if decision.when is not None else ""
-    return f"{decision.state}: {about}{decision.obstacle.reason}{until} (fleet policy status)"
+    rollout = decision.obstacle.params.get("rollout", "")
+    why = f"{decision.obstacle.reason} {rollout}".strip()
+    return f"{decision.state}: {about}{why}{until} (fleet policy status)"
 
 
 def _in_a_process(home: Home, pool: str) -> str:

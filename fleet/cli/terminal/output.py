@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from fleet.core.text.visible import visible, visible_json
+from fleet.core.text.visible import visible, visible_json, visible_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -72,6 +72,25 @@ def waiting() -> Iterator[Callable[[str], None]]:
             shown_at = monotonic()
 
     yield tell
+
+
+@contextmanager
+def telling() -> Iterator[tuple[Callable[[str], None], Callable[[str], None]]]:
+    """Yields what prints a line of a story, and what shows how far the story is: on a terminal below its lines, in a
+    pipe as `waiting` does."""
+    screen = console()
+    if screen.is_terminal and not screen.is_dumb_terminal:
+        from rich.text import Text
+
+        with screen.status("") as status:
+            # One console for both, which keeps the progress below what is printed.
+            yield (
+                lambda line: screen.print(Text(visible_lines(line))),
+                lambda message: status.update(Text(visible(message))),
+            )
+        return
+    with waiting() as progress:
+        yield show, progress
 
 
 def show_json(result: Any) -> None:

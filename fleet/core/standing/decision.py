@@ -106,10 +106,7 @@ def _decision(
 
 def busy_with(facts: StandingFacts) -> StandingObstacle | None:
     """Returns the active rollout that has nodes of the pool, as an obstacle; None if there is none."""
-    for rollout in facts.past:
-        if rollout.active and rollout.of_pool(facts.pool.name) is not None:
-            return _busy(rollout)
-    return None
+    return next((_busy(rollout) for rollout, _ in facts.own if rollout.active), None)
 
 
 def _busy(rollout: PastRollout) -> StandingObstacle:
@@ -166,8 +163,7 @@ def _after_round(facts: StandingFacts, opening: PoolOpening, now: datetime) -> d
 
 def last_round(facts: StandingFacts) -> PastRollout | None:
     """Returns the last rollout of the pool; None if it had none."""
-    own = (rollout for rollout in facts.past if rollout.of_pool(facts.pool.name) is not None)
-    return max(own, key=lambda rollout: rollout.started_at, default=None)
+    return max((rollout for rollout, _ in facts.own), key=lambda rollout: rollout.started_at, default=None)
 
 
 def _never_open(opening: PoolOpening, now: datetime) -> StandingObstacle | None:

@@ -13,7 +13,7 @@ from fleet.core.policy.policy import ApprovalRule, Policy, Pool
 from fleet.core.policy.schedule import Schedules
 from fleet.core.policy.upgrades.upgrade_rule import SoakRule, UpgradeRule
 from fleet.core.releases.release import Release, Stream
-from fleet.core.standing.past import InPlace, PastRollout
+from fleet.core.standing.past import InPlace, PastPart, PastRollout
 from fleet.core.standing.reach import ReleaseOrder, ReleaseReach
 
 
@@ -86,6 +86,21 @@ class StandingFacts(Struct, frozen=True, dict=True):
     def places(self) -> frozenset[tuple[str, str]]:
         """Returns the clusters and sites of the pool's nodes."""
         return frozenset((nodes.cluster, nodes.site) for nodes in self.fleet if nodes.pool == self.pool.name)
+
+    @cached_property
+    def own(self) -> Sequence[tuple[PastRollout, PastPart]]:
+        """Returns the rollouts of the pool, each with its nodes there."""
+        name = self.pool.name
+        return self._inside(lambda pool, cluster, site: pool == name)
+
+    @cached_property
+    def soaks(self) -> Mapping[str, Sequence[tuple[PastRollout, PastPart]]]:
+        """Returns the rollouts in each place where releases soak, by the place's name, each with its nodes there."""
+        return {soak.place: self._inside(self.holds(soak)) for soak in self.rule.soaked_in}
+
+    def _inside(self, wanted: InPlace) -> Sequence[tuple[PastRollout, PastPart]]:
+        found = ((rollout, rollout.inside(wanted)) for rollout in self.past)
+        return [(rollout, part) for rollout, part in found if part is not None]
 
     def schedules(self) -> Schedules:
         return Schedules(self.policy)

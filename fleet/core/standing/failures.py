@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from fleet.core.rollout.rollout import RolloutState
 from fleet.core.standing.facts import StandingFacts
-from fleet.core.standing.past import InPlace, PastPart, PastRollout
+from fleet.core.standing.past import PastPart, PastRollout
 from fleet.core.standing.reason import StandingObstacle, StandingReason
 
 
@@ -23,9 +23,8 @@ def _failure(facts: StandingFacts, version: str) -> StandingObstacle | None:
     """Returns why the release is not tried again; None where nothing speaks against it. The last rollout that says
     anything about the release counts."""
     found: StandingObstacle | None = None
-    for rollout in facts.past:
-        part = rollout.of_pool(facts.pool.name)
-        if part is None or rollout.active:
+    for rollout, part in facts.own:
+        if rollout.active:
             continue
         if facts.resumed is not None and rollout.started_at <= facts.resumed:
             continue
@@ -46,14 +45,11 @@ def rolls_back(facts: StandingFacts, rollout: PastRollout, part: PastPart, versi
     return version in part.came_from and facts.order.relation(rollout.version, version) == "older"
 
 
-def soak_failure(facts: StandingFacts, wanted: InPlace, version: str) -> tuple[str, str] | None:
-    """Returns the rollout that speaks against the release in the places where it soaks, and why; None where nothing
+def soak_failure(facts: StandingFacts, place: str, version: str) -> tuple[str, str] | None:
+    """Returns the rollout that speaks against the release in a place where it soaks, and why; None where nothing
     does. The last rollout there that says anything about the release counts."""
     found: tuple[str, str] | None = None
-    for rollout in facts.past:
-        part = rollout.inside(wanted)
-        if part is None:
-            continue
+    for rollout, part in facts.soaks[place]:
         if rollout.version != version:
             if rolls_back(facts, rollout, part, version):
                 found = rollout.id, "it was rolled back"

@@ -85,10 +85,6 @@ class PastRollout(Struct, frozen=True):
             came_from=frozenset[str]().union(*(part.came_from for part in found)),
         )
 
-    def of_pool(self, pool: str) -> PastPart | None:
-        """Returns the nodes of the pool; None where the rollout has none."""
-        return self.inside(lambda name, cluster, site: name == pool)
-
 
 def _part(place: Place, runs: Iterable[Run]) -> PastPart:
     runs = list(runs)

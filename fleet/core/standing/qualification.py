@@ -160,7 +160,7 @@ def _soaks(facts: StandingFacts, release: Release, now: datetime) -> Iterator[St
 
 def _soak(facts: StandingFacts, rule: SoakRule, version: str, now: datetime) -> StandingObstacle | str:
     place = rule.place
-    if failed := soak_failure(facts, facts.holds(rule), version):
+    if failed := soak_failure(facts, place, version):
         rollout, why = failed
         return StandingObstacle(StandingReason.SOAK_FAILED, {"place": place, "why": why, "rollout": rollout})
     soak = soak_of(facts, rule, version)
@@ -183,19 +183,15 @@ def _soak(facts: StandingFacts, rule: SoakRule, version: str, now: datetime) -> 
 def soak_of(facts: StandingFacts, rule: SoakRule, version: str) -> Soak | None:
     """Returns how long all nodes of the place ran the release: from the end of its first rollout there, or from when
     fleet has seen all of them run it. None if they never did."""
-    wanted = facts.holds(rule)
     found: Soak | None = None
-    for rollout in facts.past:
-        part = rollout.inside(wanted)
-        if part is None:
-            continue
+    for rollout, part in facts.soaks[rule.place]:
         if found is None:
             proven = rollout.version == version and rollout.state != RolloutState.ABORTED
             if proven and not part.open and part.last_done is not None:
                 found = Soak(part.last_done, rollout.id)
         elif rollout.version != version and rollout.started_at >= found.begin:
             return Soak(found.begin, found.rollout, rollout.started_at, rollout.id)
-    return found or _as_seen(facts, wanted, version)
+    return found or _as_seen(facts, facts.holds(rule), version)
 
 
 def _as_seen(facts: StandingFacts, wanted: InPlace, version: str) -> Soak | None:

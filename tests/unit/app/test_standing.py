@@ -15,11 +15,13 @@ from fleet.app.rollouts.commands import send_command
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.rollouts.run import run
 from fleet.app.standing.evaluate import evaluate, outlook
+from fleet.app.standing.job import perform
 from fleet.app.standing.resume import resume_policy
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.refresh import refresh
 from fleet.app.wiring.sources.simulated_clock import CLOCK
 from fleet.cli.views.status import glance
+from fleet.core.jobs.job import JobRun
 from fleet.core.notifications.derivation import messages_of
 from fleet.core.policy.alerting.notification import NotificationEvent
 from fleet.core.records.errors import HeldError, NotAllowedError, UsageError
@@ -27,6 +29,7 @@ from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.codec import from_record
 from fleet.core.rollout.commands import PlanApproved, RolloutStarted
 from fleet.core.rollout.goal import StandingStart, StartApproval
+from fleet.core.rollout.record import StandingChanged
 from fleet.core.rollout.rollout import Rollout, RolloutState
 from fleet.core.rollout.steps import Step
 from fleet.core.standing.decision import StandingState
@@ -197,6 +200,23 @@ def test_the_status_of_the_fleet_names_a_policy_that_is_halted(tmp_path: Path) -
     found = fleet_status(home)
     assert [(pool.pool, pool.state) for pool in found.policies or ()] == [("workers", StandingState.HALTED)]
     assert "fleet policy status" in glance(found).plain
+
+
+def test_the_job_journals_once_that_a_policy_is_halted(tmp_path: Path) -> None:
+    """So that operators get a message, and no window passes unused in silence."""
+    home = a_fast_home(tmp_path / "home", policy=AUTO)
+    refresh(home)
+    one_pass(home)
+    send_command(home, "abort")
+    run(home, lambda message: None, until_idle=True)
+    for _ in range(2):
+        assert "halted" in perform(
+            home, JobRun("policy workers", home.now(), home.now(), "test", 1), "workers"
+        )
+    found = [from_record(entry.record) for entry in home.store.journal.entries(kinds=("policy-state",))]
+    assert [(each.state, each.reason) for each in found if isinstance(each, StandingChanged)] == [
+        ("halted", "aborted")
+    ]
 
 
 def test_a_policy_that_is_not_halted_is_not_resumed(tmp_path: Path) -> None:

@@ -189,3 +189,11 @@ def test_pool_with_a_standing_policy_has_its_windows_in_the_list(home: Home) -> 
     home.policy_file.write_text(policy.replace("    canaries: 0\n", "    canaries: 0\n    upgrade: auto\n"))
     (event,) = [each for each in schedule(home).events if each.kind == "window-opens"]
     assert event.at is not None and event.at > START and "upgrade: auto" in event.why
+
+
+def test_windows_of_a_rollout_are_not_listed_again_for_the_standing_policy_of_its_pool(home: Home) -> None:
+    policy = home.policy_file.read_text()
+    home.policy_file.write_text(policy.replace("    canaries: 0\n", "    canaries: 0\n    upgrade: auto\n"))
+    start(home, plan(home, ["workers"], NEW.version), fresh_of(home))
+    (event,) = [each for each in schedule(home).events if each.kind == "window-opens"]
+    assert "rollout r-1" in event.why

@@ -21,6 +21,7 @@ from fleet.core.releases.release import Release
 from fleet.core.rollout.action import Evict, Result
 from fleet.core.rollout.codec import KINDS, Journaled, from_record, to_record
 from fleet.core.rollout.commands import (
+    ApprovalWanted,
     CalendarsRead,
     ExceptionGranted,
     ExceptionRequested,
@@ -33,6 +34,7 @@ from fleet.core.rollout.commands import (
     NodeReleased,
     PlanApproved,
     PlanRejected,
+    PolicyResumed,
     RolloutAborted,
     RolloutPaused,
     RolloutResumed,
@@ -57,7 +59,14 @@ from fleet.core.rollout.decisions import (
 )
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.hooks.hook_state import HookResult
-from fleet.core.rollout.record import ActionEnded, CheckpointKept, PodsTimed, TaskPlayed, UnknownRecord
+from fleet.core.rollout.record import (
+    ActionEnded,
+    CheckpointKept,
+    PodsTimed,
+    StandingChanged,
+    TaskPlayed,
+    UnknownRecord,
+)
 from fleet.core.rollout.stages.gate_state import POOL, GatePoint
 from fleet.core.rollout.steps import Step, StepResult
 
@@ -334,6 +343,53 @@ CASES: list[tuple[Journaled, RecordForm, str, str, str, dict[str, Any]]] = [
         R,
         "east/n-1",
         {"why": "stage: x: ok", "playbook": "stage", "task": "x", "result": "ok"},
+    ),
+    (
+        ApprovalWanted(plan="p-1", effect="e-1", pools=("workers",), version="44.2", nodes=3, required=2),
+        "command",
+        "approval-wanted",
+        "",
+        "",
+        {
+            "plan": "p-1",
+            "effect": "e-1",
+            "pools": ["workers"],
+            "version": "44.2",
+            "nodes": 3,
+            "required": 2,
+        },
+    ),
+    (
+        PolicyResumed(pool="workers", reason="repaired"),
+        "command",
+        "resume-policy",
+        "",
+        "",
+        {"reason": "repaired", "pool": "workers"},
+    ),
+    (
+        StandingChanged(
+            pool="workers",
+            state="halted",
+            target="44.2",
+            reason="aborted",
+            about="r-1",
+            message="rollout r-1 was aborted",
+            remedy="fleet policy resume workers",
+        ),
+        "decision",
+        "policy-state",
+        "",
+        "",
+        {
+            "pool": "workers",
+            "state": "halted",
+            "target": "44.2",
+            "reason": "aborted",
+            "about": "r-1",
+            "message": "rollout r-1 was aborted",
+            "remedy": "fleet policy resume workers",
+        },
     ),
     (CheckpointKept(seq=7, hash="ab"), "decision", "fold", "", "", {"seq": 7, "hash": "ab"}),
     (EVICT, "intent", "evict", R, "east/n-1", msgspec.to_builtins(EVICT)),

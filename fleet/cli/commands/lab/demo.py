@@ -46,7 +46,7 @@ def _quarter(context: typer.Context, folder: Path, speed: float) -> None:
     from fleet.app.demo.play import Told, play
     from fleet.app.demo.prepare import PRINTED, REPORT, a_quarter, prepare
     from fleet.app.reporting.pdf import browser
-    from fleet.cli.terminal.output import note, show, waiting
+    from fleet.cli.terminal.output import note, show, telling
     from fleet.cli.views.story import StoryText, progress_text
 
     home = prepare(folder, speed, a_quarter())
@@ -54,12 +54,13 @@ def _quarter(context: typer.Context, folder: Path, speed: float) -> None:
     show(f"A quarter of a simulated fleet in {folder}, October to December 2026. All times are UTC.")
     story = StoryText()
 
-    def tell(told: Told) -> None:
-        for line in story.lines(told):
-            show(line)
-
     try:
-        with waiting() as progress:
+        with telling() as (print_line, progress):
+
+            def tell(told: Told) -> None:
+                for line in story.lines(told):
+                    print_line(line)
+
             play(home, speed, tell, lambda at: progress(progress_text(*at)))
     except KeyboardInterrupt:
         note(f"Ended early, at {home.now():%d %B %H:%M} UTC. The fleet stays as it is: cd {folder}")

@@ -20,9 +20,13 @@ class HookStates(dict[HookKey, HookState]):
     def __init__(self) -> None:
         super().__init__()
         self._running: dict[HookKey, None] = {}
+        self._shared: dict[HookKey, None] = {}
+        """The hooks of the rollout and of its stages: a few, beside those of many nodes."""
 
     def __setitem__(self, key: HookKey, state: HookState) -> None:
         super().__setitem__(key, state)
+        if not key[0].moment.of_node:
+            self._shared[key] = None
         if state.running:
             self._running[key] = None
         else:
@@ -31,6 +35,7 @@ class HookStates(dict[HookKey, HookState]):
     def __delitem__(self, key: HookKey) -> None:
         super().__delitem__(key)
         self._running.pop(key, None)
+        self._shared.pop(key, None)
 
     def running(self) -> Iterator[tuple[HookKey, HookState]]:
         """Yields the hooks that have been started and have not ended."""
@@ -67,14 +72,14 @@ class HookStates(dict[HookKey, HookState]):
 
     def forget_failed(self) -> None:
         """Forgets the hooks of the rollout and of its stages that have failed, so that they run anew."""
-        for key in [key for key in self if self._has_failed(key)]:
+        for key in [key for key in self._shared if self._has_failed(key)]:
             del self[key]
 
     @property
     def failed(self) -> bool:
         """Returns whether a hook of the rollout or of a stage has failed since the rollout was last resumed."""
-        return any(self._has_failed(key) for key in self)
+        return any(self._has_failed(key) for key in self._shared)
 
     def _has_failed(self, key: HookKey) -> bool:
         state = self[key]
-        return not key[0].moment.of_node and state.result is HookResult.FAILED and not state.overruled
+        return state.result is HookResult.FAILED and not state.overruled
