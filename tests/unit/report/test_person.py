@@ -2,7 +2,7 @@
 
 import pytest
 
-from fleet.cli.report.changes.person import person
+from fleet.cli.terminal.person import person
 
 
 @pytest.mark.parametrize(
