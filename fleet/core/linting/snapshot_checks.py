@@ -21,6 +21,9 @@ from fleet.core.records.reasons.reason import Reason
 
 NAMED = 3
 """The number of nodes that a finding names before it counts the rest."""
+ASSUMED = frozenset({"gate-measured", "gate-operator", "hook-unmeasured"})
+"""Warnings about what a plan takes for granted. They are no mistake of the policy, and no change of it would end them: a
+gate that asks an operator is meant to. What can be found out about gates, `gate-unanswered` reports."""
 
 
 def check_skews(snapshot: Snapshot) -> Iterator[LintFinding]:
@@ -95,8 +98,10 @@ def check_losses(policy: Policy, snapshot: Snapshot) -> Iterator[LintFinding]:
 
 
 def check_plan_warnings(policy: Policy, snapshot: Snapshot) -> Iterator[LintFinding]:
-    """Yields the warnings of a plan for all pools."""
+    """Yields the warnings of a plan for all pools, without those about what only a plan assumes."""
     for warning in (*snapshot_warnings(policy, snapshot), *_architectures(policy, snapshot)):
+        if warning.check in ASSUMED:
+            continue
         yield LintFinding(snapshot.cluster, warning.check, warning.subject, warning.message, warning.remedy)
 
 

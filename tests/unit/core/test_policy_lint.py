@@ -19,7 +19,10 @@ from fleet.core.linting.policy_checks import (
     check_windows,
 )
 from fleet.core.objects.selector import Requirement, Selector
+from fleet.core.planning.plan_warnings.plan_warnings import snapshot_warnings
 from fleet.core.policy.access import Access, Holders, Role
+from fleet.core.policy.gate import OperatorGate, PrometheusGate
+from fleet.core.policy.hooks.hook import CommandHook, Hooks
 from fleet.core.policy.policy import Amount, ApprovalRule, Limits, Policy, Pool
 from fleet.core.policy.rollout_stage import RolloutStage
 from fleet.core.policy.times.window import Window
@@ -45,6 +48,18 @@ def messages(findings: Iterable[LintFinding]) -> list[tuple[str, str, str]]:
 def test_a_policy_that_fits_its_fleet_has_no_finding() -> None:
     staged = replace(a_policy(a_pool(), a_pool("edge")), stages=(RolloutStage("first", pools=("edge",)),))
     assert found(staged) == []
+
+
+def test_gates_and_hooks_that_are_meant_are_no_findings() -> None:
+    query = PrometheusGate(name="errors", url="http://p:9090", query="e", below=1.0, for_seconds=600)
+    hooks = Hooks((CommandHook(name="leave", command=("leave",)),))
+    plain = a_policy(a_pool(), a_pool("edge"))
+    gated = a_policy(a_pool(gates=(query, OperatorGate(name="go")), hooks=hooks), a_pool("edge"))
+    snapshots = [a_snapshot(NODES)]
+    assert {"gate-measured", "gate-operator", "hook-unmeasured"} <= {
+        each.check for each in snapshot_warnings(gated, snapshots[0])
+    }
+    assert lint(gated, snapshots).findings == lint(plain, snapshots).findings
 
 
 @pytest.mark.parametrize(
