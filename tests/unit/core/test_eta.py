@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import pytest
 from msgspec.structs import replace
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.eta import seconds_left
-from fleet.core.planning.plan import Plan, PlannedRun, PlanWarning
+from fleet.core.planning.plan import Plan, PlannedRun
+from fleet.core.policy.times.calendar_events import CalendarEvents
+from fleet.core.policy.times.freeze import Freeze, FreezeCalendar
+from fleet.core.policy.times.window import RecurringWindow
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.rollout import Rollout, RolloutState
 from fleet.core.rollout.run import Run
@@ -76,9 +80,23 @@ def test_every_finished_run_corrects_the_eta() -> None:
 
 
 def test_plan_that_waits_for_an_ignored_freeze_gives_no_eta() -> None:
-    waits = replace(a_plan(), warnings=(PlanWarning("freeze-inside", "", "year end", "", ""),))
-    rollout = a_rollout(100)
-    assert seconds_left(rollout, waits, at(100)) is not None
-    rollout.start = replace(rollout.start, override_freeze="CVE-2026-1234")
-    assert seconds_left(rollout, waits, at(100)) is None
-    assert seconds_left(rollout, a_plan(), at(100)) is not None
+    """The plan's times count the freeze, and the rollout does not wait for it."""
+    for begin, known in ((at(150), False), (at(9000), True)):
+        policy = replace(a_policy(), freezes=(Freeze("sale", begin, begin + timedelta(hours=1)),))
+        start = replace(a_rollout().start, policy=policy, override_freeze="CVE-2026-1234")
+        rollout = Rollout("r-1", start, START, "ada@desk")
+        assert (seconds_left(rollout, replace(a_plan(), policy=policy), at(100)) is not None) == known
+
+
+@pytest.mark.parametrize(("begin", "now", "known"), [(150, 100, False), (9000, 100, True), (150, 600, False)])
+def test_freeze_that_a_calendar_brings_later_leaves_no_eta_of_the_plan(
+    begin: float, now: float, known: bool
+) -> None:
+    policy = replace(a_policy(), calendars=(FreezeCalendar("board"),))
+    rollout = Rollout("r-1", replace(a_rollout().start, policy=policy), START, "ada@desk")
+    plan = replace(a_plan(), policy=policy)
+    rollout.read_calendars(CalendarEvents((FreezeCalendar("board"),)))
+    assert seconds_left(rollout, plan, at(now)) is not None
+    event = RecurringWindow(at(begin).replace(tzinfo=None), 3600)
+    rollout.read_calendars(CalendarEvents((FreezeCalendar("board", (("sale", event),)),)))
+    assert (seconds_left(rollout, plan, at(now)) is not None) == known
