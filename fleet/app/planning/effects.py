@@ -154,8 +154,9 @@ def _digest(path: Path) -> str:
         return ""
 
 
-def refuse_unapproved(home: Home, plan: Plan, state: PlanState) -> None:
-    """Raises HeldError where the plan lacks approvals, or would differ now from what was approved."""
+def refuse_unapproved(home: Home, plan: Plan, state: PlanState, *, override: bool = False) -> None:
+    """Raises HeldError where the plan lacks approvals, or would differ now from what was approved. `override`: it is to be
+    started in spite of freezes, which one approval can allow as well."""
     if not state.rule.required:
         return
     name = short_id(plan.plan_id)
@@ -165,7 +166,8 @@ def refuse_unapproved(home: Home, plan: Plan, state: PlanState) -> None:
             "\n  ".join(
                 [f"plan {name} is not approved: {count} of {required}", *_why_not(home, plan, state)]
             ),
-            f"a user other than {plan.maker or 'its maker'} approves it: fleet plan approve {name}",
+            f"a user other than {plan.maker or 'its maker'} approves it: fleet plan approve {name}"
+            f"{' --override-freeze REASON' if override and state.rule.override else ''}",
         )
     if state.changes:
         raise HeldError(

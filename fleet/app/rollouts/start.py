@@ -100,7 +100,7 @@ def start(
         elif has_rule(plan, policy):
             state = state_of(home, plan, snapshots, policy)
             want_approvals(home, caller.actor, plan, state)
-            refuse_unapproved(home, plan, state)
+            refuse_unapproved(home, plan, state, override=override is not None)
             asked = start_of(plan, state, begin)
         if override is None:
             return asked, given

@@ -272,6 +272,21 @@ def test_a_start_in_a_freeze_needs_an_approval_of_its_own(tmp_path: Path) -> Non
     assert (given.by.name, given.override) == ("eve", "CVE-2026-1 is exploited")
 
 
+def test_one_approval_that_allows_both_is_asked_for_where_both_are_missing(tmp_path: Path) -> None:
+    """An approver who followed a remedy without the option would be asked a second time."""
+    home = a_home_with_users(tmp_path / "home", rule="{required: 1, override: 1}")
+    made = planned(home)
+    with acting(home, "ada"), pytest.raises(HeldError) as refused:
+        start(home, made, fresh_of(home), "CVE-2026-1 is exploited")
+    assert "--override-freeze" in refused.value.hint
+    with acting(home, "ada"), pytest.raises(HeldError) as refused:
+        start(home, made, fresh_of(home))
+    assert "--override-freeze" not in refused.value.hint
+    approved(home, made, override="CVE-2026-1 is exploited")
+    with acting(home, "ada"):
+        assert start(home, made, fresh_of(home), "CVE-2026-1 is exploited").rollout == "r-1"
+
+
 def test_a_halted_start_is_not_resumed_without_an_approval(home: Home) -> None:
     made = planned(home)
     approved(home, made)
