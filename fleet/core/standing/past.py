@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from msgspec import Struct, UnsetType
+from msgspec import Struct
 
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
@@ -55,14 +55,13 @@ class PastRollout(Struct, frozen=True):
         for run in rollout.runs.values():
             place = (run.goal.pool, run.goal.node.cluster, run.goal.site)
             places.setdefault(place, []).append(run)
-        standing = rollout.start.standing
         return cls(
             id=rollout.id,
             version=rollout.release.version,
             state=str(rollout.state),
             active=rollout.active,
             started_at=rollout.started_at,
-            by=rollout.by if isinstance(standing, UnsetType) else standing.identity,
+            by=rollout.by,
             why=rollout.why,
             state_by=rollout.state_by,
             parts=tuple(_part(place, runs) for place, runs in sorted(places.items())),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
+import pytest
 from msgspec.structs import replace
 
 from fleet.cli.views.access import access_text
@@ -16,10 +18,12 @@ from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.policy.access import Holders, OwnAccess, Role
 from fleet.core.policy.policy import ApprovalRule, Policy, Pool
 from fleet.core.records.identity import Identity
+from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.reporting.approvals import approval_list
 from fleet.core.reporting.timeline import Timeline
 from fleet.core.rollout.commands import PlanApproved, PlanRejected
-from fleet.core.rollout.goal import GivenApproval, StartApproval
+from fleet.core.rollout.goal import GivenApproval, StandingStart, StartApproval
+from fleet.core.standing.past import PastRollout
 from fleet.lab.simulation.builders import NEW, START, a_policy, a_pool
 from fleet.planner.planner import make_plan
 from fleet.planner.request import PlanRequest
@@ -109,6 +113,22 @@ def test_a_rollout_that_has_not_begun_says_what_it_lacks_and_what_to_do(golden: 
     journal = JournalBuilder(a_goal("n-1"), approval=StartApproval("ada", EFFECT, 1, ()))
     journal.decide("halt", why="0 of 1 approvals of its plan are in force")
     golden.check(seen(journal))
+
+
+@pytest.mark.parametrize(("by", "done"), [("policy/workers", "started"), ("ada@desk", "planned")])
+def test_a_policy_started_only_what_it_started_itself(by: str, done: str) -> None:
+    """A user may start the plan of a standing policy, in spite of a freeze for example."""
+    plan = make_plan(
+        PlanRequest(PLAN, [small_cluster()], POLICY, ["workers"], NEW, START, DurationEstimates())
+    )
+    start = replace(plan.begin(), standing=StandingStart("workers", "u-1", ("no delay",)))
+    entry = JournalRecord(form="command", kind="start", rollout="r-1", detail=msgspec.to_builtins(start))
+    timeline = Timeline("r-1")
+    timeline.apply([JournalEntry(1, START, by, 0, entry, "", "")])
+    assert timeline.rollout is not None
+    shown = picture(RolloutScene(timeline, START)).plain
+    assert f"{done} by the standing policy of pool workers: no delay" in shown
+    assert PastRollout.of(timeline.rollout).by == by
 
 
 def seen(journal: JournalBuilder) -> str:

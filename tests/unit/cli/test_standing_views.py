@@ -6,11 +6,15 @@ import json
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.refresh import refresh
 from fleet.cli.main import run
+from fleet.cli.report.changes.change_row import changes
+from fleet.core.reporting.period.period_report import PeriodReport
 from fleet.core.reporting.schemas import schema
 from fleet.lab.simulation.builders import NEW, START
 from tests.unit.app.finished import workers
@@ -79,3 +83,18 @@ def test_a_policy_that_is_not_halted_cannot_be_resumed(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fleet(home, capsys, "resume", "workers", code=2)
+
+
+def test_a_plan_of_the_policy_that_a_user_starts_is_the_users_start(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home.policy_file.write_text(AUTO)
+    fleet(home, capsys, "run")
+    assert run(["--home", str(home.path), "report", "--fleet", "-o", "json"]) == 0
+    report = msgspec.json.decode(capsys.readouterr().out, type=PeriodReport)
+    (row,) = changes(report)
+    assert row.by == "the standing policy"
+    (rollout,) = report.rollouts
+    taken = replace(rollout, by="ada@desk", override_freeze="CVE-2026-1234")
+    (row,) = changes(replace(report, rollouts=(taken,)))
+    assert row.by == "ada@desk" and row.why.startswith("CVE-2026-1234; ")

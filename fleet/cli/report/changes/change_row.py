@@ -48,7 +48,8 @@ def changes(report: PeriodReport) -> Sequence[ChangeRow]:
 def _row(rollout: Report) -> ChangeRow:
     pools = ", ".join(pool.name for pool in rollout.pools)
     counts = rollout.counts
-    by_itself = not isinstance(rollout.standing, UnsetType)
+    # A user may start the plan of a standing policy, in spite of a freeze for example.
+    by_itself = not isinstance(rollout.standing, UnsetType) and rollout.by == rollout.standing.identity
     return ChangeRow(
         at=rollout.started,
         rollout=rollout.rollout,
@@ -64,13 +65,14 @@ def _row(rollout: Report) -> ChangeRow:
 
 def _reasons(rollout: Report) -> Sequence[str]:
     """Returns why the rollout was made: by the rule of a standing policy, the words of its approvers, or what it fixes."""
+    override = [rollout.override_freeze] if rollout.override_freeze else []
     if not isinstance(rollout.standing, UnsetType):
-        return rollout.standing.grounds
+        return [*override, *rollout.standing.grounds]
     advisories = () if isinstance(rollout.target.advisories, UnsetType) else rollout.target.advisories
     fixes = ", ".join(each.id for each in advisories)
     comments = [each.comment for each in rollout.approvals if each.comment]
     return [
-        *([rollout.override_freeze] if rollout.override_freeze else []),
+        *override,
         *comments,
         *([f"fixes {fixes}"] if fixes else []),
     ]

@@ -144,13 +144,14 @@ def _lasting(scene: RolloutScene, run: Run) -> bool:
 
 
 def _asked(rollout: Rollout, now: datetime) -> Iterator[Text]:
-    """Yields which standing policy started the rollout, why the rollout ignores freezes, and who asked for it and approved
-    it: each where there is such a thing."""
+    """Yields which standing policy started or planned the rollout, why the rollout ignores freezes, and who asked for it and
+    approved it: each where there is such a thing."""
     if reason := rollout.override_freeze:
         yield Text(f"  freezes ignored by {rollout.by}: {reason}", "yellow")
     policy, found = rollout.start.standing, rollout.start.approval
     if isinstance(policy, StandingStart):
-        yield Text(f"  started by the standing policy of pool {policy.pool}: {'; '.join(policy.grounds)}")
+        done = "started" if rollout.by == policy.identity else "planned"
+        yield Text(f"  {done} by the standing policy of pool {policy.pool}: {'; '.join(policy.grounds)}")
     if isinstance(found, StartApproval):
         given = ", ".join(f"{each.by.name} {clock(each.at, now)}" for each in found.given)
         asked = f"asked by {person(found.asked_by)}" if found.asked_by else "asked by a user who is not known"
