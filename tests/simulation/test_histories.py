@@ -50,6 +50,9 @@ NOT_HERE = {
     # The policies of histories have no approvals, and no calendars.
     Reason.NOT_APPROVED,
     Reason.CALENDAR_UNREAD,
+    # No Alertmanager is in them either.
+    Reason.SILENCE,
+    Reason.NOT_SILENCED,
     # That is said of a plan, and no history makes one.
     Reason.LENGTH_UNKNOWN,
     # No release of the model brings another minor version of etcd, and its members tell no format of their data.

@@ -173,12 +173,10 @@ class ReleaseNames:
         return self._targets[pool.name]
 
 
-def describe(
-    known: KnownNode, policy: Policy, part: RolloutPart | None, reachable: bool, names: ReleaseNames
-) -> StatusNode:
-    """Returns the row of the node in the status. `part`: the node's part in a rollout. `reachable`: whether the node's
-    cluster answers. `names`: of the same policy."""
-    node, machine = known.node, known.machine
+def describe(known: KnownNode, names: ReleaseNames, part: RolloutPart | None, reachable: bool) -> StatusNode:
+    """Returns the row of the node in the status. `names`: of the fleet's policy. `part`: the node's part in a rollout.
+    `reachable`: whether the node's cluster answers."""
+    node, machine, policy = known.node, known.machine, names.policy
     pool = policy.pool_of(known.cluster, node) if node is not None else None
     target = _target(names, pool, part)
     booted = machine.booted if machine is not None else None

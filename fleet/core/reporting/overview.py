@@ -47,7 +47,7 @@ def overview(
     parts = parts_of(rollouts, held or {}, held_since)
     names = ReleaseNames(policy)
     nodes = [
-        describe(known_node, policy, parts.get(known_node.ref), known_node.cluster in reachable, names)
+        describe(known_node, names, parts.get(known_node.ref), known_node.cluster in reachable)
         for known_node in known_nodes
     ]
     nodes.sort(key=lambda node: (node.site, node.cluster, node.pool, natural(node.name)))
