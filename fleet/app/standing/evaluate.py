@@ -95,6 +95,10 @@ def _noted(home: Home, policy: Policy, pool: Pool) -> StandingOutcome:
     return outcome
 
 
+class LaterError(HeldError):
+    """What was due is not done now, and nothing is wrong: a later pass does what is right then."""
+
+
 def due(decision: StandingDecision) -> bool:
     """Returns whether there is something to do now."""
     return decision.state is StandingState.START or bool(decision.ask)
@@ -105,6 +109,7 @@ def _evaluate(home: Home, policy: Policy, pool: Pool) -> StandingOutcome:
     if not due(decision):
         return StandingOutcome(outlook_of(facts, decision))
     asked = rollout = problem = remedy = ""
+    waits = False
     try:
         seen = refresh(home)
         facts, decision = _decided(home, policy, pool)
@@ -115,8 +120,8 @@ def _evaluate(home: Home, policy: Policy, pool: Pool) -> StandingOutcome:
         if decision.state is StandingState.START:
             rollout = _started(home, facts, decision, seen)
     except FleetError as error:
-        problem, remedy = error.message, error.hint
-    return StandingOutcome(outlook_of(facts, decision), rollout, asked, problem, remedy)
+        problem, remedy, waits = error.message, error.hint, isinstance(error, LaterError)
+    return StandingOutcome(outlook_of(facts, decision), rollout, asked, problem, remedy, waits)
 
 
 def _decided(home: Home, policy: Policy, pool: Pool) -> tuple[StandingFacts, StandingDecision]:
@@ -125,7 +130,7 @@ def _decided(home: Home, policy: Policy, pool: Pool) -> tuple[StandingFacts, Sta
 
 
 def _started(home: Home, facts: StandingFacts, decision: StandingDecision, seen: Refresh) -> str:
-    """Starts a rollout to the decision's target and returns its id. Raises HeldError where that is no longer right."""
+    """Starts a rollout to the decision's target and returns its id. Raises LaterError where that is no longer right."""
     pool, target = facts.pool, decision.target
     plan = _approved(home, pool, target) if needs_users(pool) else _made(home, facts, target, seen)
     _ensure_fits(plan, home)
@@ -134,7 +139,7 @@ def _started(home: Home, facts: StandingFacts, decision: StandingDecision, seen:
         now = _decided(home, facts.policy, pool)[1]
         if now.state is not StandingState.START or now.target != target:
             why = now.obstacle.message if now.obstacle is not None else f"the target is {now.target}"
-            raise HeldError(f"pool {pool.name} no longer goes to {target}: {why}")
+            raise LaterError(f"pool {pool.name} no longer goes to {target}: {why}")
 
     order = StandingOrder(_standing(facts, decision, target), not needs_users(pool), check)
     begun = start(home, plan, lambda clusters: refresh(home, clusters).fresh, order=order)
@@ -166,13 +171,13 @@ def _approved(home: Home, pool: Pool, version: str) -> Plan:
 
 
 def _ensure_fits(plan: Plan, home: Home) -> None:
-    """Raises HeldError where no run of the plan would end before the windows close: its target would be settled long
+    """Raises LaterError where no run of the plan would end before the windows close: its target would be settled long
     before anything begins."""
     schedules, now = Schedules(plan.policy), home.now()
     needed = timedelta(seconds=plan.run_seconds)
     places = {(goal.pool, goal.node.cluster, goal.site) for goal in plan.begin().goals}
     if places and all(schedules.of(*place).held(now, needed) is not None for place in places):
-        raise HeldError(
+        raise LaterError(
             f"too little of the window is left: one run takes {format_duration(plan.run_seconds)}",
             "the next window is used",
         )

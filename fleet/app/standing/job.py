@@ -67,6 +67,8 @@ def _in_a_process(home: Home, pool: str) -> str:
         raise FleetError(
             "\n  ".join([f"a pass for pool {pool} failed:", *lines]), "fleet policy run"
         ) from None
+    if outcome.waits:
+        return f"waiting: {outcome.problem}"
     if outcome.problem:
         raise FleetError(outcome.problem, outcome.remedy)
     if outcome.rollout:

@@ -59,7 +59,7 @@ def run(context: typer.Context, pool: PoolsOption = None, output: Format = "text
     for outcome in found.outcomes:
         if outcome.remedy:
             note(f"  -> {outcome.remedy}")
-    if any(outcome.problem for outcome in found.outcomes):
+    if any(outcome.problem and not outcome.waits for outcome in found.outcomes):
         raise typer.Exit(1)
     if not any(outcome.rollout or outcome.plan for outcome in found.outcomes):
         raise typer.Exit(3)

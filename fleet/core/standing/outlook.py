@@ -94,6 +94,8 @@ class StandingOutcome(Struct, frozen=True):
     problem: str = ""
     """Why what was due could not be done. Empty: it was done, or nothing was due."""
     remedy: str = ""
+    waits: bool = False
+    """True: nothing is wrong, and a later pass goes on by itself."""
 
 
 class StandingPass(Struct, frozen=True):

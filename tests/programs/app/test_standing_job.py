@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,15 @@ def test_the_job_starts_what_is_due_and_then_says_what_it_waits_for(home: Home) 
     assert "r-1" in perform(home, job_run(home), "workers")
     (rollout,) = Rollouts.load(home.store).all
     assert rollout.by == "policy/workers"
+
+
+def test_a_window_that_is_nearly_over_is_a_wait_and_no_failure(home: Home) -> None:
+    now = home.now()
+    begin, end = now - timedelta(hours=4), now + timedelta(minutes=1)
+    window = f'{{days: mon-sun, from: "{begin:%H:%M}", to: "{end:%H:%M}"}}'
+    home.policy_file.write_text(f"{AUTO}    windows: [{window}]\n")
+    assert perform(home, job_run(home), "workers").startswith("waiting: ")
+    assert Rollouts.load(home.store).all == []
 
 
 def test_a_pass_that_cannot_be_made_names_the_reason(home: Home) -> None:

@@ -173,7 +173,7 @@ def test_what_is_left_of_a_window_must_hold_a_run(tmp_path: Path) -> None:
     home.policy_file.write_text(AUTO + windows)
     outcome = one_pass(home)
     assert outcome.pool.state is StandingState.START
-    assert (outcome.rollout, bool(outcome.problem)) == ("", True)
+    assert (outcome.rollout, bool(outcome.problem), outcome.waits) == ("", True, True)
     assert Rollouts.load(home.store).all == []
 
 
@@ -257,7 +257,7 @@ def test_a_fleet_that_does_not_answer_starts_nothing(tmp_path: Path) -> None:
     refresh(home)
     (home.simulated / "east.json").unlink()
     outcome = one_pass(home)
-    assert (outcome.rollout, bool(outcome.problem)) == ("", True)
+    assert (outcome.rollout, bool(outcome.problem), outcome.waits) == ("", True, False)
 
 
 def test_all_pools_are_shown_and_a_wrong_name_is_refused(tmp_path: Path) -> None:
