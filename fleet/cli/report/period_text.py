@@ -125,7 +125,7 @@ def _rollouts(report: PeriodReport) -> Iterator[str]:
     rows = [
         [
             each.rollout,
-            f"{each.started:%Y-%m-%d %H:%M}",
+            f"{each.started:%Y-%m-%d}",
             person(each.by),
             each.target.version,
             f"{each.counts.done:,}/{each.counts.nodes:,}",

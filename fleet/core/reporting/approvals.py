@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Literal
 
@@ -12,6 +13,8 @@ from fleet.core.approval.effect import rule_of
 from fleet.core.approval.ledger import ApprovalState, Ledger, PlanApproval, PlanRejection
 from fleet.core.policy.policy import Policy
 from fleet.core.records.identity import Identity
+from fleet.core.rollout.goal import StartApproval
+from fleet.core.rollout.rollout import Rollout
 
 
 class ApprovalEntry(Struct, frozen=True):
@@ -36,6 +39,8 @@ class ApprovalEntry(Struct, frozen=True):
     """The approved effect. None: a rejection."""
     files: dict[str, str] = {}
     """SHA-256 of the playbooks that the plan's pools name, by path."""
+    rollouts: tuple[str, ...] = ()
+    """The rollouts that were started on the strength of the approval."""
 
 
 class ApprovalList(Struct, frozen=True):
@@ -44,18 +49,33 @@ class ApprovalList(Struct, frozen=True):
     approvals: tuple[ApprovalEntry, ...]
 
 
-def approval_list(ledger: Ledger, policy: Policy, now: datetime, effect: str = "") -> ApprovalList:
+def approval_list(
+    ledger: Ledger, rollouts: Iterable[Rollout], policy: Policy, now: datetime, effect: str = ""
+) -> ApprovalList:
     """Returns all approvals and rejections; with `effect` only those of that hash. The policy says how long an approval is
     in force."""
+    used = _used(rollouts)
     entries = [
-        *(_approval(approval, policy, now) for approval in ledger.approvals),
+        *(_approval(approval, used.get(approval.entry, ()), policy, now) for approval in ledger.approvals),
         *(_rejection(rejection) for rejection in ledger.rejections),
     ]
     chosen = [entry for entry in entries if effect in ("", entry.effect)]
     return ApprovalList(tuple(sorted(chosen, key=lambda entry: entry.at, reverse=True)))
 
 
-def _approval(approval: PlanApproval, policy: Policy, now: datetime) -> ApprovalEntry:
+def _used(rollouts: Iterable[Rollout]) -> dict[str, tuple[str, ...]]:
+    """Returns the rollouts that were started on the strength of an approval, by the approval's place in the journal."""
+    used: dict[str, tuple[str, ...]] = {}
+    for rollout in rollouts:
+        approval = rollout.start.approval
+        for given in approval.given if isinstance(approval, StartApproval) else ():
+            used[given.entry] = (*used.get(given.entry, ()), rollout.id)
+    return used
+
+
+def _approval(
+    approval: PlanApproval, rollouts: tuple[str, ...], policy: Policy, now: datetime
+) -> ApprovalEntry:
     valid = rule_of(policy, approval.covers["pools"]).valid_seconds
     return ApprovalEntry(
         "approval",
@@ -70,6 +90,7 @@ def _approval(approval: PlanApproval, policy: Policy, now: datetime) -> Approval
         approval.expires(valid),
         dict(approval.covers),
         dict(approval.files),
+        rollouts,
     )
 
 

@@ -98,6 +98,7 @@ def test_a_rollout_starts_once_another_person_has_approved_its_plan(home: Home) 
     (given,) = basis.given
     assert (given.by.name, given.by.method, given.comment) == ("eve", "token", "the change board agrees")
     assert home.store.journal.knows(given.entry, "east")
+    assert [entry.rollouts for entry in approvals(home).approvals] == [("r-1",)]
 
 
 def test_a_plan_with_the_same_effect_needs_no_new_approval(home: Home) -> None:

@@ -67,17 +67,17 @@ def a_ledger() -> Ledger:
 
 
 def test_approvals_are_listed_newest_first_with_their_state(golden: GoldenFiles) -> None:
-    found = approval_list(a_ledger(), POLICY, START)
+    found = approval_list(a_ledger(), (), POLICY, START)
     assert [each.state or each.kind for each in found.approvals] == [
         *("in force", "rejection", "rejected", "expired")
     ]
     golden.check(listing(found, START).plain)
-    golden.check(listing(approval_list(Ledger(), POLICY, START), START).plain, "none")
+    golden.check(listing(approval_list(Ledger(), (), POLICY, START), START).plain, "none")
     assert max(len(line) for line in listing(found, START).plain.splitlines()) <= 80
 
 
 def test_the_list_of_one_effect_has_nothing_else() -> None:
-    found = approval_list(a_ledger(), POLICY, START, "e-8")
+    found = approval_list(a_ledger(), (), POLICY, START, "e-8")
     assert {each.effect for each in found.approvals} == {"e-8"} and len(found.approvals) == 2
 
 

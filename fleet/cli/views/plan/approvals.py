@@ -29,10 +29,10 @@ def listing(found: ApprovalList, now: datetime) -> Text:
 
 
 def _row(each: ApprovalEntry, now: datetime) -> tuple[Cell, ...]:
-    state = each.state or "rejection"
+    state = f"used by {', '.join(each.rollouts)}" if each.rollouts else each.state or "rejection"
     return (
         *(short_id(each.plan), short_id(each.effect)),
-        Text(state, STYLES.get(state, "red")),
+        Text(state, "green" if each.rollouts else STYLES.get(state, "red")),
         *(each.by.name, each.asked_by or "-", f"{ago(each.at, now)} ago"),
     )
 
