@@ -20,9 +20,10 @@ from fleet.app.reporting.status import (
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.names import there_is
+from fleet.app.wiring.sources.registry import source_of
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.errors import UsageError
-from fleet.core.reporting.node_state import KnownNode
+from fleet.core.reporting.node_state import KnownNode, StatusNode
 from fleet.core.reporting.overview import overview
 from fleet.core.reporting.past.as_of import policy_at, rollouts_at, without_unknown_steps
 from fleet.core.reporting.past.differences import FleetDiff, differences
@@ -103,7 +104,15 @@ def node_details(home: Home, name: str) -> NodeDetails:
     intervals = home.store.inventory.history(*ref)
     first = intervals[0].begin if intervals else None
     rollouts = [rollout.id for rollout in Rollouts.load(home.store).all if ref in rollout.runs]
-    return details(status, row.node, row.machine, first, rollouts)
+    return details(status, row.node, row.machine, first, rollouts, _reach(home, status))
+
+
+def _reach(home: Home, status: StatusNode) -> str:
+    """Returns how the node's machine is reached: hosts without a cluster over ssh, others as their pool says."""
+    if source_of(home, home.cluster(status.cluster)).hosts_alone:
+        return "ssh"
+    pool = home.policy_if_any().pool(status.pool)
+    return pool.reach if pool is not None else "agent"
 
 
 def node_history(home: Home, name: str) -> NodeLife:

@@ -24,6 +24,24 @@ def details(found: NodeDetails, now: datetime) -> Text:
     return Text("\n").join([head, columns((), [(f"  {name}", value) for name, value in rows])])
 
 
+def sources(found: NodeDetails, now: datetime) -> Text:
+    """Returns a line for each value that a source reports, and below it what contradicts the value."""
+    head = Text(f"{found.status.name} in {found.status.cluster}", "bold")
+    if not found.sources:
+        return Text("\n").join([head, Text("No source has reported anything.")])
+    rows = [
+        (one.fact, Text(one.value, "yellow" if one.conflict else ""), one.source, _age(one.seen, now))
+        for one in found.sources
+    ]
+    conflicts = {one.fact: one.conflict for one in found.sources if one.conflict}
+    lines = [Text(f"conflict: {fact}: {why}", "yellow") for fact, why in conflicts.items()]
+    return Text("\n").join([head, columns(("FACT", "VALUE", "SOURCE", "AGE"), rows), *lines])
+
+
+def _age(seen: datetime | None, now: datetime) -> str:
+    return ago(seen, now) if seen is not None else "never"
+
+
 def _facts(found: NodeDetails, now: datetime) -> Iterator[tuple[str, str]]:
     node = found.status
     zone = (f"zone {node.zone}",) if node.zone else ()

@@ -21,18 +21,26 @@ NodeName = Annotated[str, typer.Argument(help="NODE, or CLUSTER/NODE where the n
 
 
 @app.command()
-def show(context: typer.Context, node: NodeName, output: Format = "text") -> None:
+def show(
+    context: typer.Context,
+    node: NodeName,
+    sources: Annotated[
+        bool, typer.Option("--sources", help="Show what each source says, how old that is, and conflicts.")
+    ] = False,
+    output: Format = "text",
+) -> None:
     """Show what is known of a node: what it runs since when, its identity, labels and marks."""
     from fleet.app.reporting.past import node_details
     from fleet.cli.terminal.output import show, show_json
     from fleet.cli.views.past_node import details
+    from fleet.cli.views.past_node import sources as source_lines
 
     home = home_of(context)
     found = node_details(home, node)
     if output == "json":
         show_json(found)
     else:
-        show(details(found, home.now()))
+        show(source_lines(found, home.now()) if sources else details(found, home.now()))
 
 
 @app.command()

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from fleet.core.drift.sources import SourcedFact, sourced_facts
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import Node
 from fleet.core.reporting.node_state import StatusNode
@@ -34,6 +35,8 @@ class NodeDetails(Struct, frozen=True):
     """The version of the release that the machine would boot after a rollback."""
     rollouts: tuple[str, ...] = ()
     """The rollouts that the node was in, oldest first."""
+    sources: tuple[SourcedFact, ...] = ()
+    """What each source says of the node, with conflicts between them."""
 
 
 def details(
@@ -42,12 +45,16 @@ def details(
     machine: Machine | None,
     first_seen: datetime | None,
     rollouts: Sequence[str],
+    reach: str,
 ) -> NodeDetails:
-    """Returns what is known of the node, from its Node object and its Machine."""
+    """Returns what is known of the node, from its Node object and its Machine. `reach`: how the machine is reached."""
+    sources = sourced_facts(node, machine, reach, status.last_seen)
     family = machine.os if machine is not None else ""
     rollback = named(machine.rollback) if machine is not None and machine.rollback is not None else ""
     if node is None:
-        return NodeDetails(status, first_seen, os_family=family, rollback=rollback, rollouts=tuple(rollouts))
+        return NodeDetails(
+            status, first_seen, os_family=family, rollback=rollback, rollouts=tuple(rollouts), sources=sources
+        )
     return NodeDetails(
         status=status,
         first_seen=first_seen,
@@ -64,4 +71,5 @@ def details(
         os_family=family,
         rollback=rollback,
         rollouts=tuple(rollouts),
+        sources=sources,
     )
