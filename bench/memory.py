@@ -30,8 +30,12 @@ def most_resident() -> float:
     return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
+FINDINGS = (4, 5)
+"""Exit codes of commands that have found something, or that cannot know."""
+
+
 def used_by(command: Sequence[str]) -> Used:
-    """Runs a command to its end. Raises RuntimeError with its output if the command fails."""
+    """Runs a command to its end. Raises RuntimeError with its output if the command fails; findings are no failure."""
     memory, began = 0.0, time.monotonic()
     with TemporaryFile() as errors:
         # As on a user's machine, the command finds the bytecode of an earlier start.
@@ -42,7 +46,7 @@ def used_by(command: Sequence[str]) -> Used:
             time.sleep(SAMPLED)  # noqa: TID251 - between two looks
         _, status, used = ended
         process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
+        if process.returncode and process.returncode not in FINDINGS:
             errors.seek(0)
             output = errors.read()[-2000:].decode(errors="replace")
             raise RuntimeError(f"{' '.join(command)}: {process.returncode}\n{output}")

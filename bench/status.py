@@ -43,6 +43,29 @@ HEAD = ("WHAT", "CPU", "WALL", "LEAST", "MEMORY")
 """CPU and WALL: median seconds of the runs. LEAST: the minimum of WALL. MEMORY: peak in MB."""
 
 
+BRANCHES = 50
+
+
+def an_advisory(path: Path) -> Path:
+    """Writes a CVE record of the kernel with as many fixed branches as any had so far."""
+    versions: list[dict[str, str]] = [{"version": "2.6.12", "status": "affected"}]
+    versions += [
+        {
+            "version": f"{5 + n // 20}.{n % 20}.77",
+            "lessThanOrEqual": f"{5 + n // 20}.{n % 20}.*",
+            "status": "unaffected",
+        }
+        for n in range(BRANCHES)
+    ]
+    affected = {"vendor": "Linux", "product": "Linux", "defaultStatus": "affected", "versions": versions}
+    record = {
+        "cveMetadata": {"cveId": "CVE-2026-10001", "state": "PUBLISHED"},
+        "containers": {"cna": {"title": "kernel: bench", "affected": [affected]}},
+    }
+    path.write_bytes(msgspec.json.encode(record))
+    return path
+
+
 class Row(Struct, frozen=True):
     what: str
     cpu: float
@@ -112,10 +135,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(_line(HEAD))
     with TemporaryDirectory() as folder:
         home = a_home(Path(folder) / "home", chosen.clusters, chosen.nodes)
+        advisory = str(an_advisory(Path(folder) / "advisory.json"))
         fleet = [sys.executable, "-m", "fleet.cli", "--home", str(home.path)]
         for label, command in (
             ("fleet status", [*fleet, "status"]),
             ("fleet status --output json", [*fleet, "status", "--output", "json"]),
+            (f"fleet exposure, {BRANCHES} ranges", [*fleet, "exposure", "--advisory", advisory]),
+            ("fleet drift", [*fleet, "drift"]),
             ("fleet --help", [*fleet, "--help"]),
             ("python, and its rows alone", [sys.executable, "-c", ROWS.format(str(home.path / DATABASE))]),
             ("python, nothing", [sys.executable, "-c", "pass"]),

@@ -18,11 +18,10 @@ def drift_of(home: Home, selection: Selection) -> DriftReport:
     """Returns the drift of the selected nodes. They are compared with all nodes of their pools. Raises UsageError for an
     unknown cluster, site or pool."""
     # The whole fleet is read: the majority of a pool is that of all its clusters.
-    status = fleet_status(home)
-    chosen = {(row.cluster, row.name) for row in select(fleet_status(home, selection), selection).nodes}
-    found = drift(status.nodes, home.policy_if_any(), home.now())
+    found = drift(fleet_status(home).nodes, home.policy_if_any(), home.now())
     if selection == Selection():
         return found
+    chosen = {(row.cluster, row.name) for row in select(fleet_status(home, selection), selection).nodes}
     return DriftReport(
         found.at,
         len(chosen),
