@@ -8,6 +8,7 @@ from datetime import datetime
 from rich.text import Text
 
 from fleet.cli.terminal.columns import columns
+from fleet.cli.terminal.person import person
 from fleet.cli.terminal.time_format import ago
 from fleet.core.reporting.past.node_details import NodeDetails
 from fleet.core.reporting.past.node_life import LifeEvent, LifeEventKind, NodeLife
@@ -108,7 +109,13 @@ def _what(event: LifeEvent) -> str:
         "ready": "ready",
         "not-ready": f"not ready{f': {after}' if after else ''}",
         "staged": f"staged {after}" if after else f"{before} is no longer staged",
-        "rollout": f"in rollout {by} to {after}",
+        "rollout": f"in rollout {_by(by)} to {after}",
         "rollout-ended": f"{by}: {after}",
     }
     return texts.get(event.kind, f"{event.kind} {before or 'none'} -> {after or 'none'}")
+
+
+def _by(starter: str) -> str:
+    """Returns `r-2 (ada)` for a rollout and the whole actor who started it."""
+    rollout, _, actor = starter.partition(" (")
+    return f"{rollout} ({person(actor.removesuffix(')'))})" if actor else rollout

@@ -38,14 +38,17 @@ class Standstill(Struct, frozen=True):
     mid_air: tuple[MidAir, ...] = ()
 
 
+NOBODY = "no controller is at work"
+
+
 def sentence(standstill: Standstill) -> str:
     """Returns one line for users: `no controller has been at work for 4h 2m: r-1 stands still, with n-7 (reboot) in
     mid-air`."""
     if standstill.since is None:
         when = "no controller has been at work yet"
     else:
-        seconds = max(0.0, (standstill.at - standstill.since).total_seconds())
-        when = f"no controller has been at work for {format_duration(seconds)}"
+        seconds = (standstill.at - standstill.since).total_seconds()
+        when = f"no controller has been at work for {format_duration(seconds)}" if seconds >= 1 else NOBODY
     *others, last = standstill.rollouts
     stands = f"{', '.join(others)} and {last} stand still" if others else f"{last} stands still"
     return f"{when}: {stands}{_mid_air(standstill.mid_air)}"

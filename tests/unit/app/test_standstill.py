@@ -19,7 +19,7 @@ from fleet.cli.views.explain import headline as explained
 from fleet.cli.views.rollout_page.live import scene_of
 from fleet.cli.views.rollout_page.rollout import headline, picture
 from fleet.cli.views.status import attention, glance
-from fleet.core.reporting.standstill import MidAir, Standstill, sentence
+from fleet.core.reporting.standstill import NOBODY, MidAir, Standstill, sentence
 from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.steps import HAS_SLOT
 from fleet.drivers.identity import own_identity
@@ -106,3 +106,8 @@ def test_nodes_in_work_are_those_with_a_slot_in_the_journal() -> None:
     assert found is not None and found.mid_air
     working = {run.node.name: str(run.step) for run in rollout.runs.values() if run.step in HAS_SLOT}
     assert {each.node: each.step for each in found.mid_air} == working
+
+
+def test_standstill_that_begins_now_has_no_age() -> None:
+    begun, later = Standstill(NOW, NOW, ("r-1",)), Standstill(NOW, NOW - timedelta(minutes=4), ("r-1",))
+    assert NOBODY in sentence(begun) and NOBODY not in sentence(later)

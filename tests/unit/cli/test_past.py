@@ -11,6 +11,8 @@ from msgspec.structs import replace
 
 from fleet.app.wiring.home import Home
 from fleet.cli.main import run
+from fleet.cli.views.past_node import life
+from fleet.core.reporting.past.node_life import LifeEvent, NodeLife
 from fleet.lab.simulation.builders import NEW, OLD, a_machine, a_node, a_snapshot
 from fleet.store import ClusterRow
 
@@ -78,3 +80,15 @@ def test_history_marks_the_boot_that_no_rollout_asked_for(
     assert "which no rollout asked for (at some time after " in capsys.readouterr().out
     assert run([*home, "node", "show", "east/n-1", "-o", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["boot_id"] == "boot-2"
+
+
+def test_history_names_users_by_their_names() -> None:
+    actor = "ada (token, key 4254, token f67f) as root@desk"
+    at = datetime(2026, 10, 15, tzinfo=UTC)
+    events = tuple(
+        LifeEvent(at, "rollout", after="1.1", by=by)
+        for by in (f"r-2 ({actor})", "r-3 (root@desk (login ada))")
+    )
+    shown = life(NodeLife("east", "n-1", events)).plain
+    assert "in rollout r-2 (ada) to 1.1" in shown
+    assert "in rollout r-3 (root@desk (login ada)) to 1.1" in shown
