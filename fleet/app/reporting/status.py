@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.rollouts.standstill import standstill
-from fleet.app.standing.evaluate import outlook
 from fleet.app.standing.facts import automatic
+from fleet.app.standing.outlook import outlook
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.names import pool_named, there_is
 from fleet.app.wiring.sources.registry import source_of

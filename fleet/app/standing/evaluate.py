@@ -12,59 +12,22 @@ from fleet.app.access.allowed import allowed
 from fleet.app.planning.plan import StandingScope, make
 from fleet.app.planning.standing_nodes import direct_nodes
 from fleet.app.rollouts.start import StandingOrder, start
-from fleet.app.standing.facts import automatic, facts_of, identity_of, standing_plans
+from fleet.app.standing.facts import facts_of, identity_of, standing_plans
 from fleet.app.standing.notices import ask_approvers, note_state
+from fleet.app.standing.outlook import chosen_pools
 from fleet.app.wiring.home import Home
-from fleet.app.wiring.names import pool_named
 from fleet.app.wiring.refresh import Refresh, refresh
 from fleet.core.planning.plan import Plan, short_id
 from fleet.core.policy.access import Role
 from fleet.core.policy.policy import Policy, Pool
 from fleet.core.policy.schedule import Schedules
-from fleet.core.records.errors import FleetError, HeldError, UsageError
+from fleet.core.records.errors import FleetError, HeldError
 from fleet.core.rollout.goal import StandingStart
 from fleet.core.standing.decision import StandingDecision, StandingState, decide
 from fleet.core.standing.facts import StandingFacts, needs_users
-from fleet.core.standing.outlook import StandingList, StandingOutcome, StandingPass, outlook_of
+from fleet.core.standing.outlook import StandingOutcome, StandingPass, outlook_of
 from fleet.core.text.durations import format_duration
 from fleet.store.journal import chain
-
-HOW = "upgrade: auto in fleet.yaml gives a pool one; see docs/standing.md"
-
-
-def chosen_pools(policy: Policy, names: Sequence[str]) -> tuple[Pool, ...]:
-    """Returns the named pools; without names all with a standing policy. Raises UsageError for a name that the policy
-    does not have, and where no pool, or a named one, has one."""
-    if not names:
-        if not automatic(policy):
-            raise UsageError("no pool has a standing policy", HOW)
-        return automatic(policy)
-    found = tuple(pool_named(policy, name) for name in names)
-    for pool in found:
-        if pool not in automatic(policy):
-            raise UsageError(
-                f"pool {pool.name} has no standing policy",
-                HOW,
-            )
-    return found
-
-
-def outlook(home: Home, names: Sequence[str] = ()) -> StandingList:
-    """Returns what each pool does next, and why, as of the last sync; without names all pools of the policy, also those
-    that operators upgrade. Raises UsageError for a name that the policy does not have, and ConfigError for a policy with
-    mistakes."""
-    policy, now = home.policy(), home.now()
-    pools = [pool_named(policy, name) for name in names] or policy.pools
-    found = facts_of(home, policy, pools)
-    return StandingList(now, tuple(outlook_of(facts, decide(facts, now)) for facts in found))
-
-
-def decisions(home: Home, names: Sequence[str] = ()) -> tuple[StandingDecision, ...]:
-    """Returns what each standing policy does next, and why, as of the last sync; nothing is done. Raises as
-    `chosen_pools`, and ConfigError for a policy with mistakes."""
-    policy = home.policy()
-    now = home.now()
-    return tuple(decide(facts, now) for facts in facts_of(home, policy, chosen_pools(policy, names)))
 
 
 def look(home: Home, name: str) -> StandingDecision:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fleet.app.access.allowed import allowed
-from fleet.app.standing.evaluate import chosen_pools, decisions
+from fleet.app.standing.outlook import chosen_pools, decisions
 from fleet.app.wiring.home import Home
 from fleet.core.policy.access import Role
 from fleet.core.records.errors import UsageError

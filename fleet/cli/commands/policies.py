@@ -25,7 +25,7 @@ def status(context: typer.Context, pool: PoolsOption = None, output: Format = "t
 
     As of the last sync. With --pool every newer release is shown, with what it has met and what it lacks.
     """
-    from fleet.app.standing.evaluate import outlook
+    from fleet.app.standing.outlook import outlook
     from fleet.cli.terminal.output import show, show_json
     from fleet.cli.views.policies.standing import details, policies
 

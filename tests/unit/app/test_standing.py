@@ -14,8 +14,9 @@ from fleet.app.reporting.status import fleet_status
 from fleet.app.rollouts.commands import send_command
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.rollouts.run import run
-from fleet.app.standing.evaluate import evaluate, outlook
+from fleet.app.standing.evaluate import evaluate
 from fleet.app.standing.job import perform
+from fleet.app.standing.outlook import outlook
 from fleet.app.standing.resume import resume_policy
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.refresh import refresh
