@@ -47,7 +47,7 @@ $(SET_UP): requirements.lock pyproject.toml
 demo: $(SET_UP)
 	$(BIN)/fleet demo
 
-# Twelve minutes at most on two cores, of which a fresh checkout's set-up is one; twenty with Go, which builds the API server
+# A quarter of an hour on two cores, a fresh checkout's set-up included; twenty minutes with Go, which builds the API server
 # the first time. What is left out for a missing program is named at the end, with what it needs.
 test: check-quick
 	$(PYTEST) -n 2 --dist loadfile tests/unit $(SERVERS) $(PLAIN)
