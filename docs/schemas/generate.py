@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fleet.core.reporting import schemas
+from fleet.core import schemas
 
 HERE = Path(__file__).parent
 

@@ -11,9 +11,9 @@ import jsonschema
 import msgspec
 import pytest
 
+from fleet.core import schemas
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import Plan
-from fleet.core.reporting import schemas
 from fleet.core.reporting.node_state import StatusNode
 from fleet.core.reporting.report import Report, Verdict
 from fleet.core.reporting.reporter import make_report

@@ -25,8 +25,8 @@ from fleet.app.reporting.report import with_evidence
 from fleet.app.wiring.home import Home
 from fleet.cli.main import run
 from fleet.cli.report import markdown, period_page, period_text, table
+from fleet.core import schemas
 from fleet.core.records.errors import UsageError
-from fleet.core.reporting import schemas
 from fleet.core.reporting.period import span
 from fleet.core.reporting.period.compliance import Compliance, ComplianceException, ExceptionCause
 from fleet.core.reporting.period.deadline import PCI_DSS

@@ -15,7 +15,7 @@ from fleet.app.wiring.refresh import refresh
 from fleet.cli.main import run
 from fleet.cli.report.changes.change_row import changes
 from fleet.core.reporting.period.period_report import PeriodReport
-from fleet.core.reporting.schemas import schema
+from fleet.core.schemas import schema
 from fleet.lab.simulation.builders import NEW, START
 from tests.unit.app.finished import workers
 from tests.unit.app.homes import POLICY, a_home

@@ -7,11 +7,11 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from fleet.core.drift.sources import SourcedFact, sourced_facts
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import Node
 from fleet.core.reporting.node_state import StatusNode
 from fleet.core.reporting.past.node_life import OTHER_PARTY, named
+from fleet.core.reporting.past.sources import SourcedFact, sourced_facts
 
 
 class NodeDetails(Struct, frozen=True):

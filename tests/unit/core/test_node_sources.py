@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
-from fleet.core.drift.sources import sourced_facts
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import Node
 from fleet.core.releases.release import Release
+from fleet.core.reporting.past.sources import sourced_facts
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 NODE = Node("w-1", "uid-1", boot_id="b-1", kernel="6.12.9", os_image="Some OS 1.0", kubelet="v1.36.3")
