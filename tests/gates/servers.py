@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,19 @@ def answers(url: str) -> bool:
         return False
 
 
+@contextmanager
+def served(server: ThreadingHTTPServer) -> Iterator[None]:
+    """Serves in a thread, which ends with the context."""
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
 class Metrics:
     """A web server whose metrics the test sets."""
 
@@ -77,16 +90,8 @@ class Metrics:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.address = f"127.0.0.1:{self._server.server_address[1]}"
 
-    @contextmanager
-    def served(self) -> Iterator[None]:
-        thread = threading.Thread(target=self._server.serve_forever)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._server.shutdown()
-            thread.join()
-            self._server.server_close()
+    def served(self) -> AbstractContextManager[None]:
+        return served(self._server)
 
 
 CONFIG = "route: {receiver: none, group_wait: 1s}\nreceivers: [{name: none}]\n"

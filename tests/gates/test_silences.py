@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -34,7 +33,7 @@ from fleet.model.behaviour import ClusterBehaviour
 from fleet.simulated.clock import SimulatedClock
 from fleet.simulated.cluster import SimulatedCluster, create
 from fleet.store import ClusterRow, Store
-from tests.gates.servers import Alerts, alertmanager, free_port, until
+from tests.gates.servers import Alerts, alertmanager, free_port, served, until
 from tests.kube_fake.tls import self_signed
 
 NODE = NodeRef("east", "n-1")
@@ -347,16 +346,8 @@ class EchoServer:
             self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         self.address = f"127.0.0.1:{self.server.server_address[1]}"
 
-    @contextmanager
-    def served(self) -> Iterator[None]:
-        thread = threading.Thread(target=self.server.serve_forever)
-        thread.start()
-        try:
-            yield
-        finally:
-            self.server.shutdown()
-            thread.join()
-            self.server.server_close()
+    def served(self) -> AbstractContextManager[None]:
+        return served(self.server)
 
 
 def outcome_of(world: World) -> Outcome:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from fleet.app.reporting.status import all_clusters, fleet_status, known_in
+from fleet.app.reporting.status import clusters_of, fleet_status, groups_in, known_in, refuse_unknown
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.wiring.home import Home
 from fleet.core.drift.compare import drift
@@ -17,11 +17,15 @@ from fleet.core.reporting.selection import Selection, select
 def drift_of(home: Home, selection: Selection) -> DriftReport:
     """Returns the drift of the selected nodes. They are compared with all nodes of their pools. Raises UsageError for an
     unknown cluster, site or pool."""
+    # Refuses a cluster that the fleet does not have.
+    home.clusters(selection.clusters)
     # The whole fleet is read: the majority of a pool is that of all its clusters.
-    found = drift(fleet_status(home).nodes, home.policy_if_any(), home.now())
+    status, policy = fleet_status(home), home.policy_if_any()
+    refuse_unknown(selection, status, policy)
+    found = drift(status.nodes, policy, home.now())
     if selection == Selection():
         return found
-    chosen = {(row.cluster, row.name) for row in select(fleet_status(home, selection), selection).nodes}
+    chosen = {(row.cluster, row.name) for row in select(status, selection).nodes}
     return DriftReport(
         found.at,
         len(chosen),
@@ -33,10 +37,12 @@ def drift_of(home: Home, selection: Selection) -> DriftReport:
 
 def orphans_of(home: Home) -> OrphanReport:
     """Returns what one source knows and another does not, in the whole fleet."""
-    known = known_in(home, home.clusters())
+    rows = home.clusters()
+    known = known_in(home, rows)
+    clusters = clusters_of(home, rows, known, groups_in(home))
     rollouts = Rollouts.load(home.store).active
     since = {node.ref: at for node in known if (at := _not_ready_since(home, node)) is not None}
-    return orphans(known, all_clusters(home), home.policy_if_any(), rollouts, since, home.now())
+    return orphans(known, clusters, home.policy_if_any(), rollouts, since, home.now())
 
 
 def _not_ready_since(home: Home, known: KnownNode) -> datetime | None:

@@ -7,7 +7,7 @@ nothing is called drift: which half is right cannot be known.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -44,11 +44,11 @@ def drift(nodes: Sequence[StatusNode], policy: Policy, now: datetime) -> DriftRe
     decided = {(found.cluster, found.node, found.kind) for found in findings}
     undecided: list[UndecidedPool] = []
     for trait in TRAITS:
-        for members in _groups(trait, compared).values():
+        for members in _groups(trait.group, compared):
             found, split = _by_majority(trait, members)
             findings += [one for one in found if (one.cluster, one.node, one.kind) not in decided]
             undecided += [split] if split is not None else []
-    findings += [one for members in _pools(compared).values() for one in _failed_units(members)]
+    findings += [one for members in _groups(_pool, compared) for one in _failed_units(members)]
     findings.sort(key=lambda one: (one.pool, one.kind, one.cluster, one.node))
     silent = sum(not node.version and not node.kernel_arguments for node in compared)
     return DriftReport(now, len(compared), tuple(findings), tuple(undecided), silent)
@@ -122,18 +122,17 @@ def _finding(
     )
 
 
-def _groups(trait: ComparedTrait, nodes: Sequence[StatusNode]) -> Mapping[tuple[str, ...], list[StatusNode]]:
+def _groups(
+    group: Callable[[StatusNode], tuple[str, ...]], nodes: Sequence[StatusNode]
+) -> Collection[Sequence[StatusNode]]:
     groups: dict[tuple[str, ...], list[StatusNode]] = {}
     for node in nodes:
-        groups.setdefault(trait.group(node), []).append(node)
-    return groups
+        groups.setdefault(group(node), []).append(node)
+    return groups.values()
 
 
-def _pools(nodes: Sequence[StatusNode]) -> Mapping[tuple[str, ...], list[StatusNode]]:
-    groups: dict[tuple[str, ...], list[StatusNode]] = {}
-    for node in nodes:
-        groups.setdefault((node.pool,), []).append(node)
-    return groups
+def _pool(node: StatusNode) -> tuple[str, ...]:
+    return (node.pool,)
 
 
 def _of_release(node: StatusNode) -> tuple[str, ...]:
@@ -170,7 +169,7 @@ TRAITS: tuple[ComparedTrait, ...] = (
     ComparedTrait(
         "layered",
         _of_agent(lambda node: _words(sorted(node.layered))),
-        lambda node: (node.pool,),
+        _pool,
         lambda expected, found: f"layered packages: {differences(expected, found)}",
         lambda node: (
             "on the node: rpm-ostree install or uninstall these packages, or build them into the image"
@@ -179,7 +178,7 @@ TRAITS: tuple[ComparedTrait, ...] = (
     ComparedTrait(
         "kernel-arguments",
         _of_agent(lambda node: _words(shared_arguments(node.kernel_arguments))),
-        lambda node: (node.pool,),
+        _pool,
         lambda expected, found: f"kernel arguments: {differences(expected, found)}",
         lambda node: (
             "on the node: set the arguments as on the other nodes (rpm-ostree kargs, the boot loader's "

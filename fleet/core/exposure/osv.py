@@ -95,7 +95,7 @@ def _upstream(advisory: str, software: NodeSoftware) -> PackageVersion | Exposur
             f"the distribution of {kernel.name} may have added the fix without changing the upstream version that "
             f"{advisory} is about: ask with the distribution's own advisory",
         )
-    return PackageVersion(f"Linux {kernel.base}", kernel.base, _compare_linux)
+    return PackageVersion(f"Linux {kernel.base}", kernel.base, linux.compare)
 
 
 def _packaged(package: OsvPackage, software: NodeSoftware) -> PackageVersion | ExposureVerdict | None:
@@ -132,11 +132,6 @@ def _same_distribution(ecosystem: str, name: str, version: str) -> bool:
     ]
     numbers = [number.rsplit(" ", 1)[-1] for number in numbers]
     return not numbers or version in numbers or version.split(".")[0] in numbers
-
-
-def _compare_linux(one: str, other: str) -> int | None:
-    mine, theirs = linux.key(one), linux.key(other)
-    return None if mine is None or theirs is None else (mine > theirs) - (mine < theirs)
 
 
 def _compare_ubuntu(running: str, other: str) -> int | None:

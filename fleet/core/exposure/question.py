@@ -156,17 +156,13 @@ def _compare(subject: Subject, software: NodeSoftware, wanted: str) -> int | Non
     (`5.14.0-427.13.1.el9_4`): that one is compared with kernels of packages alone, as rpm does.
     """
     if subject == "kubelet":
-        return _order(semantic.key(software.kubelet), semantic.key(wanted))
+        return semantic.compare(software.kubelet, wanted)
     if subject == "os":
         return rpm.compare(software.version, wanted)
     kernel = software.running_kernel
-    if (upstream := linux.key(wanted)) is not None:
-        return _order(linux.key(kernel.base), upstream)
+    if linux.key(wanted) is not None:
+        return linux.compare(kernel.base, wanted)
     return rpm.compare(kernel.package_version, wanted) if kernel.package_version else None
-
-
-def _order(one: tuple[object, ...] | None, other: tuple[object, ...] | None) -> int | None:
-    return None if one is None or other is None else (one > other) - (one < other)
 
 
 _NAMES = {"kernel": "kernel", "os": "version", "kubelet": "kubelet"}

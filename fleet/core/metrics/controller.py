@@ -7,7 +7,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from fleet.core.metrics.family import MetricFamily, counter, gauge, single, timestamp
+from fleet.core.metrics.family import MetricFamily, counter, gauge, single
 
 
 class ControllerFacts(Struct, frozen=True):
@@ -40,7 +40,7 @@ def of_controller(facts: ControllerFacts) -> Iterator[MetricFamily]:
     yield single(
         "fleet_journal_last_entry_timestamp_seconds",
         "When the newest entry of the journal was written.",
-        timestamp(written) if written is not None else None,
+        written.timestamp() if written is not None else None,
     )
     signed = facts.signed_entries
     yield single(

@@ -5,8 +5,7 @@ Names follow Prometheus' rules: base units, `_total` at the end of counters alon
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Literal
 
 from msgspec import Struct
@@ -41,16 +40,3 @@ def counter(
 def single(name: str, text: str, value: float | None) -> MetricFamily:
     """Returns a gauge without labels; without a sample where the value is not known."""
     return gauge(name, text, (), {} if value is None else {(): value})
-
-
-def tally(keys: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], float]:
-    """Returns how often each key occurs."""
-    counts: dict[tuple[str, ...], float] = {}
-    for key in keys:
-        counts[key] = counts.get(key, 0.0) + 1.0
-    return counts
-
-
-def timestamp(moment: datetime) -> float:
-    """Returns the seconds since 1970-01-01 UTC."""
-    return moment.timestamp()

@@ -3,11 +3,12 @@ sample any more."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import get_args
 
-from fleet.core.metrics.family import MetricFamily, gauge, tally, timestamp
+from fleet.core.metrics.family import MetricFamily, gauge
 from fleet.core.policy.policy import Policy
 from fleet.core.releases.release import Release, is_release
 from fleet.core.reporting.node_state import NodeState, StatusNode
@@ -63,7 +64,7 @@ def _of_clusters(status: FleetStatus) -> Iterator[MetricFamily]:
         "When the facts about the cluster were last read.",
         ("cluster",),
         {
-            (cluster.name,): timestamp(cluster.last_seen)
+            (cluster.name,): cluster.last_seen.timestamp()
             for cluster in status.clusters
             if cluster.last_seen is not None
         },
@@ -75,7 +76,7 @@ def _by_state(nodes: Sequence[StatusNode]) -> Mapping[tuple[str, ...], float]:
     counts: dict[tuple[str, ...], float] = {
         (node.cluster, node.site, node.pool, state): 0.0 for node in nodes for state in get_args(NodeState)
     }
-    counts.update(tally((node.cluster, node.site, node.pool, node.state) for node in nodes))
+    counts.update(Counter((node.cluster, node.site, node.pool, node.state) for node in nodes))
     return counts
 
 

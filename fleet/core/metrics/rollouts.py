@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from fleet.core.metrics.family import MetricFamily, gauge, tally, timestamp
+from fleet.core.metrics.family import MetricFamily, gauge
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy
 from fleet.core.policy.schedule import Schedules
@@ -48,7 +49,7 @@ def of_rollouts(
         "fleet_rollout_started_timestamp_seconds",
         "When the rollout was started.",
         ROLLOUT,
-        {(one.id,): timestamp(one.started_at) for one in shown},
+        {(one.id,): one.started_at.timestamp() for one in shown},
     )
     yield gauge(
         "fleet_rollout_runs",
@@ -75,7 +76,7 @@ def _of_held(rollouts: Sequence[Rollout], held: Mapping[NodeRef, tuple[Held, ...
         "fleet_held_nodes",
         "Nodes of active rollouts that wait, by reason.",
         ("cluster", "reason"),
-        tally((ref.cluster, one.reason.value) for ref, reasons in held.items() for one in reasons),
+        Counter((ref.cluster, one.reason.value) for ref, reasons in held.items() for one in reasons),
     )
     draining = {
         ref for one in rollouts if one.active for ref, run in one.runs.items() if run.step is Step.DRAIN
@@ -84,7 +85,7 @@ def _of_held(rollouts: Sequence[Rollout], held: Mapping[NodeRef, tuple[Held, ...
         "fleet_drain_blocked",
         "Nodes whose drain waits, by reason.",
         ("cluster", "reason"),
-        tally(
+        Counter(
             (ref.cluster, one.reason.value)
             for ref, reasons in held.items()
             if ref in draining
@@ -105,7 +106,7 @@ def of_windows(policy: Policy, places: Sequence[tuple[str, str]], now: datetime)
             opens = schedules.of(pool.name, cluster, site).opens(now)
             opened[pool.name, cluster, site] = float(opens is not None and opens <= now)
             if opens is not None:
-                next_open[pool.name, cluster, site] = timestamp(max(opens, now))
+                next_open[pool.name, cluster, site] = max(opens, now).timestamp()
     labels = ("pool", "cluster", "site")
     yield gauge("fleet_window_open", "1 if windows and freezes let runs start now, else 0.", labels, opened)
     yield gauge(

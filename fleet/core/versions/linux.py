@@ -26,6 +26,13 @@ def key(text: str) -> KernelKey | None:
     return one, two, three, four, int(found[2]) if found[2] else _RELEASED
 
 
+def compare(one: str, other: str) -> int | None:
+    """Returns -1, 0 or 1 as the first version is older than, the same as or newer than the second; None if one of them is
+    not a version."""
+    mine, theirs = key(one), key(other)
+    return None if mine is None or theirs is None else (mine > theirs) - (mine < theirs)
+
+
 def is_at_most(version: KernelKey, end: str) -> bool | None:
     """Reports whether the version is at most `end`, which may end in `*`: `6.1.*` includes every release of 6.1 and
     everything older. None if `end` is not a version."""

@@ -22,6 +22,13 @@ def key(text: str) -> SemanticKey | None:
     return numbers, 1 if before is None else 0, tuple(_identifier(part) for part in (before or "").split("."))
 
 
+def compare(one: str, other: str) -> int | None:
+    """Returns -1, 0 or 1 as the first version is older than, the same as or newer than the second; None if one of them is
+    not a semantic version."""
+    mine, theirs = key(one), key(other)
+    return None if mine is None or theirs is None else (mine > theirs) - (mine < theirs)
+
+
 def is_at_most(version: SemanticKey, end: str) -> bool | None:
     """Reports whether the version is at most `end`, which may end in `*`: `1.30.*` includes every release of 1.30 and
     everything older. None if `end` is not a version."""

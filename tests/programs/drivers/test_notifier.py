@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -25,6 +24,7 @@ from fleet.drivers.journal.log import LOG
 from fleet.lab.simulation.builders import NEW, START, a_policy
 from fleet.receivers.receiver import send
 from fleet.store import Store
+from tests.gates.servers import served
 
 SECRET = "T0K3N-of-the-chat"
 HALT = JournalRecord("decision", "halt", "r-1", detail={"why": "2 nodes have failed in 2.084 s"})
@@ -72,16 +72,8 @@ class ChatServer:
     def titles(self) -> list[str]:
         return [message["title"] for message in self.got]
 
-    @contextmanager
-    def served(self) -> Iterator[None]:
-        thread = threading.Thread(target=self.server.serve_forever)
-        thread.start()
-        try:
-            yield
-        finally:
-            self.server.shutdown()
-            thread.join()
-            self.server.server_close()
+    def served(self) -> AbstractContextManager[None]:
+        return served(self.server)
 
 
 @pytest.fixture

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from msgspec.structs import replace
 
 from fleet.app.reporting.drift import drift_of, orphans_of
 from fleet.app.wiring.home import Home
+from fleet.core.records.errors import UsageError
 from fleet.core.reporting.selection import Selection
 from tests.unit.app.homes import a_home, small_cluster
 
@@ -50,3 +52,13 @@ def test_selected_nodes_are_compared_with_their_whole_pool(tmp_path: Path) -> No
     assert [(one.node, one.kind) for one in found.findings if one.kind == "kubelet"] == [
         (small.nodes[0].name, "kubelet")
     ]
+
+
+@pytest.mark.parametrize(
+    "selection", [Selection(clusters=("none",)), Selection(sites=("none",)), Selection(pools=("none",))]
+)
+def test_part_of_the_fleet_that_does_not_exist_is_refused(tmp_path: Path, selection: Selection) -> None:
+    home = a_home(tmp_path / "home")
+    home.store.inventory.sync(small_cluster(), at=home.now(), source="sync")
+    with pytest.raises(UsageError):
+        drift_of(home, selection)
