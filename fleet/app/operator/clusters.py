@@ -3,6 +3,7 @@ mounted Secret. Files are added and removed while the operator runs."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,10 +11,24 @@ from fleet.app.inventory.clusters import admit, refuse_at_work
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.sources.kubeconfig import new_row
 from fleet.core.records.errors import FleetError, StoreError, UsageError
+from fleet.kube.client import credentials
 from fleet.store import ClusterRow
+from fleet.system.clock import WallClock
 
 ENDINGS = (".yaml", ".yml", ".kubeconfig")
 """Endings of kubeconfigs that are not part of their cluster's name."""
+
+
+def ensure_in_pod() -> None:
+    """Raises UsageError where this process has no service account of a pod."""
+
+    async def load() -> None:
+        await (await credentials.load(credentials.CredentialSource(), WallClock().now())).connections.close()
+
+    try:
+        asyncio.run(load())
+    except UsageError as error:
+        raise UsageError(error.message, "outside of a cluster: fleet run") from None
 
 
 def add_own(home: Home, name: str) -> None:

@@ -97,7 +97,7 @@ def operator(
     KUBERNETES_SERVICE_PORT in the pod.
     """
     from fleet.app.monitoring.server import ListenAddress
-    from fleet.app.operator.operator import OperatorSettings, operate
+    from fleet.app.operator.process import OperatorSettings, operate
     from fleet.core.records.errors import UsageError
     from fleet.core.records.retention import Retention
     from fleet.drivers.journal.log import LOG

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from fleet.app.monitoring.server import ListenAddress, monitoring
-from fleet.app.operator.clusters import add_own, follow
+from fleet.app.operator.clusters import add_own, ensure_in_pod, follow
 from fleet.app.rollouts.run import run
 from fleet.app.schedule.registry import jobs_of
 from fleet.app.wiring.home import Home
@@ -41,6 +41,7 @@ class OperatorSettings(Struct, frozen=True):
 def operate(home: Home, settings: OperatorSettings, show: Callable[[str], None]) -> None:
     """Runs until SIGTERM or Ctrl-C, as `fleet.app.rollouts.run.run`, and raises as it does; UsageError where this
     process is not in a pod."""
+    ensure_in_pod()
     home.make()
     run(
         home,
