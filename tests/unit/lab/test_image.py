@@ -8,7 +8,7 @@ import io
 import json
 import tarfile
 
-from fleet.lab.machines.images.image import archive
+from fleet.lab.machines.container.oci import program as archive
 
 
 def test_every_descriptor_names_a_blob_by_its_digest_and_the_layer_has_the_program() -> None:
