@@ -38,7 +38,8 @@ def build(folder: Path) -> str:
         at = created.isoformat().replace("+00:00", "Z")
         made = image.build(_report, wheel=wheel, labels=labels(version, revision, at), created=at)
         listed = debian.packages(debian.unpack(_report) / "tree")
-    oci.write_layout(made, folder, f"fleet:{version}")
+    # The name that a kubelet gives to fleet:VERSION, for runtimes that import the folder.
+    oci.write_layout(made, folder, f"docker.io/library/fleet:{version}")
     (folder / "packages.txt").write_text("".join(f"{package}\n" for package in listed))
     print(f"{folder}: fleet:{version}@{made.manifest}, {made.size / 1e6:.0f} MB")
     return made.manifest

@@ -81,7 +81,7 @@ done
 
 
 def unpack(progress: ReportLine) -> Path:
-    """Returns a folder with `tree`, the unpacked packages with pip and compiled; some half a minute if they were not unpacked
+    """Returns a folder with `tree`, the unpacked packages with pip and compiled; half a minute if they were not unpacked
     before. Raises LabError."""
     made_from = kept.key(SUITE, *PACKAGES, Path(__file__).read_bytes())
     return kept.keep("image-base", made_from, lambda folder: _unpack(folder, progress), progress)

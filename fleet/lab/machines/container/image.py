@@ -8,7 +8,7 @@ from pathlib import Path
 from fleet.lab.build import ReportLine
 from fleet.lab.machines.container import debian, own, packages
 from fleet.lab.machines.container.files import ImageFile, packed
-from fleet.lab.machines.container.oci import Layer, OciImage, Settings, architecture, assemble, layer
+from fleet.lab.machines.container.oci import ContainerImage, Layer, Settings, architecture, assemble, layer
 from fleet.lab.machines.images import kept
 
 _ENVIRONMENT = {
@@ -28,7 +28,7 @@ def build(
     wheel: Path | None = None,
     labels: Mapping[str, str] | None = None,
     created: str = "",
-) -> OciImage:
+) -> ContainerImage:
     """Returns the image; a minute from nothing, a few seconds where only fleet has changed.
 
     `wheel`: fleet's; None: fleet as it runs here. `created`: as in RFC 3339. Raises LabError.

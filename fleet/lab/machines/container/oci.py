@@ -46,7 +46,7 @@ class Settings(msgspec.Struct, frozen=True):
     """The time as in RFC 3339; empty: none."""
 
 
-class OciImage(msgspec.Struct, frozen=True):
+class ContainerImage(msgspec.Struct, frozen=True):
     """The blobs of an image by their digests; `manifest` is that of the manifest, by which the image is named."""
 
     manifest: str
@@ -72,7 +72,7 @@ def layer(tar: bytes, comment: str) -> Layer:
     return Layer(gzip.compress(tar, 6, mtime=0), digest(tar), comment)
 
 
-def assemble(layers: Sequence[Layer], settings: Settings, machine: str) -> OciImage:
+def assemble(layers: Sequence[Layer], settings: Settings, machine: str) -> ContainerImage:
     """Returns the image of these layers, the lowest one first. `machine`: the architecture, as in images."""
     created = {"created": settings.created} if settings.created else {}
     container: dict[str, object] = {"Entrypoint": list(settings.entrypoint)}
@@ -101,10 +101,10 @@ def assemble(layers: Sequence[Layer], settings: Settings, machine: str) -> OciIm
         }
     )
     blobs = (*(each.compressed for each in layers), config, manifest)
-    return OciImage(digest(manifest), {digest(blob): blob for blob in blobs}, machine)
+    return ContainerImage(digest(manifest), {digest(blob): blob for blob in blobs}, machine)
 
 
-def archive(image: OciImage, name: str) -> bytes:
+def archive(image: ContainerImage, name: str) -> bytes:
     """Returns the image as an archive that container runtimes import under this name, `HOST/PATH:TAG`."""
     files = {f"blobs/{key.replace(':', '/')}": blob for key, blob in image.blobs.items()}
     buffer = io.BytesIO()
@@ -123,7 +123,7 @@ def program(name: str, command: str, content: bytes) -> bytes:
     return archive(assemble([layer(packed({command: file}), command)], settings, architecture()), name)
 
 
-def write_layout(image: OciImage, folder: Path, name: str) -> None:
+def write_layout(image: ContainerImage, folder: Path, name: str) -> None:
     """Writes the image into `folder` as an OCI image layout, which must not exist."""
     folder.mkdir(parents=True)
     for key, blob in image.blobs.items():
@@ -138,7 +138,7 @@ def digest(blob: bytes) -> str:
     return f"sha256:{hashlib.sha256(blob).hexdigest()}"
 
 
-def _index(image: OciImage, name: str) -> bytes:
+def _index(image: ContainerImage, name: str) -> bytes:
     manifest = image.blobs[image.manifest]
     entry = {
         **_described(f"{_MEDIA}.manifest.v1+json", manifest),

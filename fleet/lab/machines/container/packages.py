@@ -25,7 +25,7 @@ _FROM_PIP = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
 
 
 def install(base: Path, progress: ReportLine) -> Path:
-    """Returns a folder with `site`, the packages, compiled; some half a minute if they were not installed before. `base`: the
+    """Returns a folder with `site`, the packages, compiled; half a minute if they were not installed before. `base`: the
     folder that `debian.unpack` returned. Raises LabError."""
     made_from = kept.key(base.name, LOCK.read_bytes(), Path(__file__).read_bytes())
     return kept.keep(
