@@ -45,9 +45,15 @@ def generated() -> dict[Path, str]:
     monitoring = ROOT / "deploy" / "monitoring"
     return {
         **{templates / name: text for name, text in _templates().items()},
-        CHART / "values.yaml": "\n".join(("# Written by `make chart` from values.schema.json.", *_values(schema), "")),
-        CHART / "README.md": "\n".join((f"{before}{TABLE}", *_table(schema), TABLE)) + rest.partition(TABLE)[2],
-        **{CHART / "files" / name: (monitoring / name).read_text() for name in ("alerts.yaml", "dashboard.json")},
+        CHART / "values.yaml": "\n".join(
+            ("# Written by `make chart` from values.schema.json.", *_values(schema), "")
+        ),
+        CHART / "README.md": "\n".join((f"{before}{TABLE}", *_table(schema), TABLE))
+        + rest.partition(TABLE)[2],
+        **{
+            CHART / "files" / name: (monitoring / name).read_text()
+            for name in ("alerts.yaml", "dashboard.json")
+        },
     }
 
 
@@ -130,7 +136,10 @@ def _dumped(body: object) -> str:
 def _values(schema: JsonObject, indent: str = "") -> Iterator[str]:
     """Yields the lines of values.yaml: each value after its description."""
     for name, value in _properties(schema):
-        yield from (f"{indent}# {line}" for line in textwrap.wrap(value["description"], 110 - len(indent), break_on_hyphens=False))
+        yield from (
+            f"{indent}# {line}"
+            for line in textwrap.wrap(value["description"], 110 - len(indent), break_on_hyphens=False)
+        )
         if "properties" in value and "default" not in value:
             yield f"{indent}{name}:"
             yield from _values(value, f"{indent}  ")

@@ -56,7 +56,9 @@ def test_roles_of_hooks_are_those_that_fleet_installs() -> None:
     spaces = ["team-a", "team-b"]
     rendered = objects({"controller": {"jobNamespaces": spaces}})
     found = [bare(each) for (_, name), each in rendered.items() if name.rpartition("/")[2] == "fleet-hooks"]
-    wanted = [bare(each.body) for each in manifests(None, job_namespaces=spaces) if each.name == "fleet-hooks"]
+    wanted = [
+        bare(each.body) for each in manifests(None, job_namespaces=spaces) if each.name == "fleet-hooks"
+    ]
     assert sorted(found, key=str) == sorted(wanted, key=str) and len(found) == 4
 
 

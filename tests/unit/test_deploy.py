@@ -35,8 +35,7 @@ def pod() -> dict[str, Any]:
 def test_chart_is_made_from_what_fleet_installs_and_from_its_schema() -> None:
     stale = [str(path.relative_to(ROOT)) for path, text in generated().items() if path.read_text() != text]
     assert stale == [], "make chart writes them anew"
-    templates = {path for path in (CHART / "templates/installed").iterdir()}
-    assert templates <= set(generated())
+    assert set((CHART / "templates/installed").iterdir()) <= set(generated())
 
 
 def test_chart_has_the_version_of_the_package() -> None:
