@@ -128,6 +128,7 @@ live: $(SET_UP)
 
 schemas: $(SET_UP)
 	$(BIN)/python docs/schemas/generate.py
+	$(BIN)/python -m tools.crds.generate
 
 # Writes docs/cli/ from the commands themselves.
 .PHONY: reference

@@ -37,7 +37,7 @@ LOG = logging.getLogger(__name__)
 PARALLEL = 32
 """The most connections that are made, commands that run, and playbooks, at once in one cluster."""
 RETRY_SECONDS = 15.0
-PLAYED = AgentIntervals(looks=(10.0, 60.0))
+PLAYED = AgentIntervals(looks=(10.0, 60.0), slow=None)
 """Intervals of agents that work by playbook: one observation takes seconds of CPU time."""
 PLAYED_LOOK = 3600.0
 """Seconds between two observations by playbook. A boot is seen earlier, since the node's kubelet reports it."""
