@@ -68,7 +68,7 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-LONG_RUNNING = ("run", "agent")
+LONG_RUNNING = ("run", "operator", "agent")
 """Commands that run as services: their log is their output."""
 
 
@@ -97,7 +97,7 @@ def root(
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"] | None,
         typer.Option(
-            help="Level of the log. Default: info for fleet run and fleet agent, else warning.",
+            help="Level of the log. Default: info for fleet run, operator and agent, else warning.",
             show_default=False,
         ),
     ] = None,
@@ -135,6 +135,7 @@ app.add_typer(access.app, name="access", rich_help_panel=ROLLOUTS)
 app.add_typer(exceptions.app, name="exception", rich_help_panel=ROLLOUTS)
 app.add_typer(audit.audit, name="audit", rich_help_panel=ROLLOUTS)
 app.command(rich_help_panel=ROLLOUTS)(controllers.run)
+app.command(rich_help_panel=ROLLOUTS)(controllers.operator)
 app.add_typer(clusters.app, name="cluster", rich_help_panel=CLUSTERS)
 app.command(rich_help_panel=CLUSTERS)(controllers.agent)
 app.add_typer(nodes.app, name="node", rich_help_panel=CLUSTERS)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from msgspec import UNSET, UnsetType
 from msgspec.structs import fields, replace
 
 from fleet.config.alerting.silence import needs_cluster, silences
-from fleet.config.document import forms
+from fleet.config.document import forms, network_forms
 from fleet.config.document.reader import Reader
 from fleet.config.document.rule import read_rule
 from fleet.config.gate import gates
@@ -114,7 +113,7 @@ def _rules(reader: Reader, base: Pool, known: KnownStreams, names: SoakNames) ->
         windows=given.weekly if reader.has("windows") else base.windows,
         recurring=(given.recurring or UNSET) if reader.has("windows") else base.recurring,
         unread=(given.unread or UNSET) if reader.has("windows") else base.unread,
-        source=reader.value("source", forms.SOURCE, base.source),
+        source=reader.value("source", network_forms.SOURCE, base.source),
         playbooks=playbooks(reader, base.playbooks),
         patch_within_seconds=_patch_within(reader, base.patch_within_seconds),
         hooks=hooks(reader, "node", base.hooks),
@@ -132,7 +131,7 @@ def playbooks(reader: Reader, base: dict[str, str]) -> dict[str, str]:
         text = part.value(step, forms.TEXT, "")
         if not text:
             continue
-        path = Path(reader.file).absolute().parent / expanded(text)
+        path = reader.folder / expanded(text)
         if mistake := mistake_in(path):
             part.problem(f"expected a playbook, {mistake}", step)
         found[step] = str(path)

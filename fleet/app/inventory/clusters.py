@@ -63,7 +63,7 @@ def add(home: Home, name: str, kubeconfig: Path | None, context: str, sites: Seq
     from fleet.app.wiring.sources.kubeconfig import new_row
 
     _refuse_taken(home, name)
-    return _add(home, new_row(name, kubeconfig, context, sites))
+    return admit(home, new_row(name, kubeconfig, context, sites))
 
 
 def add_hosts(home: Home, name: str, inventory: Path, sites: Sequence[str]) -> ClusterCheck:
@@ -72,7 +72,7 @@ def add_hosts(home: Home, name: str, inventory: Path, sites: Sequence[str]) -> C
     from fleet.app.wiring.sources.hosts import new_row
 
     _refuse_taken(home, name)
-    return _add(home, new_row(name, inventory, sites))
+    return admit(home, new_row(name, inventory, sites))
 
 
 def _refuse_taken(home: Home, name: str) -> None:
@@ -85,7 +85,9 @@ def _refuse_taken(home: Home, name: str) -> None:
         raise UsageError(f"cluster {name} is in the fleet already", "fleet cluster check checks it again")
 
 
-def _add(home: Home, row: ClusterRow) -> ClusterCheck:
+def admit(home: Home, row: ClusterRow) -> ClusterCheck:
+    """Reads a cluster once and adds it to the fleet; the caller has checked that the user may. Raises FleetError, and
+    adds nothing, where the cluster does not answer."""
     found, snapshot = _inspect(home, row)
     home.make().clusters.add(replace(row, uid=found.uid))
     keep(home, snapshot)

@@ -96,8 +96,11 @@ async def _run(
     jobs: JobsOf,
     beside: Beside,
 ) -> None:
-    controller = make_controller(home, show, retention, jobs)
-    work = asyncio.create_task(controller.run(until_idle))
+    async def lead() -> None:
+        async with running(home.clock), beside():
+            await make_controller(home, show, retention, jobs).run(until_idle)
+
+    work = asyncio.create_task(lead())
     stopped = False
 
     def stop() -> None:
@@ -109,8 +112,7 @@ async def _run(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     try:
-        async with running(home.clock), beside():
-            await work
+        await work
     except asyncio.CancelledError:
         if not stopped:
             raise

@@ -57,6 +57,9 @@ class Block(Struct, frozen=True):
 
     line: int
     entries: dict[str, KeyEntry] = {}
+    source: str = ""
+    """The object of the API whose `spec` it is, such as `upgradepolicies/workers`; empty for a part of the document
+    around it."""
 
 
 Fragment = Scalar | Items | Block

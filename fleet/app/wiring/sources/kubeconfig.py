@@ -1,4 +1,4 @@
-"""Kubernetes clusters that are reached by a kubeconfig."""
+"""Kubernetes clusters that are reached by a kubeconfig, or by the service account of fleet's own pod."""
 
 from __future__ import annotations
 
@@ -129,6 +129,8 @@ def _cluster(row: ClusterRow) -> KubeCluster:
     from fleet.kube.client.credentials import CredentialSource
     from fleet.kube.cluster import KubeCluster
 
+    if row.in_pod:
+        return KubeCluster(row.name, CredentialSource(), WallClock())
     first, *others = row.files
     return KubeCluster(row.name, CredentialSource(first, row.context, tuple(others)), WallClock())
 
