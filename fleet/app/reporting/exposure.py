@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
+from fleet.app.reporting.past import moment_at
 from fleet.app.reporting.status import etas, fleet_status
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.wiring.home import Home
@@ -23,15 +24,28 @@ LARGEST = 64 * 1024 * 1024
 """The size of the largest advisory that is read, in bytes."""
 
 
-def exposure(home: Home, questions: Sequence[ExposureQuestion], selection: Selection) -> ExposureReport:
-    """Returns the answers for the selected part of the fleet. Only the database is read. Raises UsageError for an
-    unknown cluster, site or pool."""
-    status = select(fleet_status(home, selection), selection)
-    policy, now = home.policy_if_any(), home.now()
-    coming = _Coming(home, now)
-    nodes = [node for node in status.nodes if node.state != "orphan"]
-    answers = tuple(answer(question, nodes, policy, now, coming.to) for question in questions)
+def exposure(
+    home: Home, questions: Sequence[ExposureQuestion], selection: Selection, at: datetime | None = None
+) -> ExposureReport:
+    """Returns the answers for the selected part of the fleet, now or at a past moment. Only the database is read.
+
+    What fixes a node at a past moment is what its stream had then: rollouts and plans are those of now, and left out.
+    Raises UsageError for an unknown cluster, site or pool, and for a moment of which nothing is known.
+    """
+    if at is None:
+        now, policy = home.now(), home.policy_if_any()
+        status, coming = fleet_status(home, selection), _Coming(home, now).to
+    else:
+        now, (status, policy), coming = at, moment_at(home, at, selection), _nothing
+    nodes = [node for node in select(status, selection).nodes if node.state != "orphan"]
+    answers = tuple(
+        answer(question, nodes, policy, now, coming, home.store.software) for question in questions
+    )
     return ExposureReport(now, answers)
+
+
+def _nothing(node: NodeRef) -> Sequence[ComingRelease]:
+    return ()
 
 
 def advisories(paths: Iterable[Path]) -> list[ExposureQuestion]:

@@ -22,6 +22,7 @@ from fleet.app.wiring.home import Home
 from fleet.app.wiring.names import there_is
 from fleet.app.wiring.sources.registry import source_of
 from fleet.core.objects.node import NodeRef
+from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import UsageError
 from fleet.core.reporting.node_state import KnownNode, StatusNode
 from fleet.core.reporting.overview import overview
@@ -39,7 +40,7 @@ from fleet.core.rollout.steps import Step
 if TYPE_CHECKING:
     from fleet.store import ClusterRow
 
-Moment = tuple[FleetStatus, list[KnownNode]]
+Moment = tuple[FleetStatus, list[KnownNode], Policy]
 
 
 def status_at(home: Home, at: datetime, selection: Selection = EVERYTHING) -> FleetStatus:
@@ -52,6 +53,12 @@ def status_at(home: Home, at: datetime, selection: Selection = EVERYTHING) -> Fl
     return _at(home, at, selection)[0]
 
 
+def moment_at(home: Home, at: datetime, selection: Selection) -> tuple[FleetStatus, Policy]:
+    """Returns the status at a past moment, and the policy of then. Raises as `status_at` does."""
+    status, _, policy = _at(home, at, selection)
+    return status, policy
+
+
 def diff(home: Home, begin: datetime, end: datetime, selection: Selection = EVERYTHING) -> FleetDiff:
     """Returns what differs between two moments. Raises as `status_at` does, and for an end before the begin."""
     if end <= begin:
@@ -59,8 +66,8 @@ def diff(home: Home, begin: datetime, end: datetime, selection: Selection = EVER
             f"the second moment ({_shown(end)}) is not after the first ({_shown(begin)})",
             "exchange --from and --to",
         )
-    before, known_before = _at(home, begin, selection)
-    after, known_after = _at(home, end, selection)
+    before, known_before, _ = _at(home, begin, selection)
+    after, known_after, _ = _at(home, end, selection)
     return differences(before, after, known_before, known_after)
 
 
@@ -72,7 +79,7 @@ def _at(home: Home, at: datetime, selection: Selection) -> Moment:
     found = overview(at, clusters_of(home, rows, known, {}), known, policy, rollouts_at(rollouts, at))
     found = replace(found, nodes=without_unknown_steps(found.nodes))
     refuse_unknown(selection, found, policy)
-    return select(found, selection), known
+    return select(found, selection), known, policy
 
 
 def _clusters(home: Home, at: datetime) -> Sequence[ClusterRow]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
 from fleet.core.exposure.advisory import SecurityAdvisory
+from fleet.core.exposure.exposed_since import ExposedSince, PastSoftware, SoftwareHistory, exposed_since
 from fleet.core.exposure.exposure_report import ExposedNode, ExposureAnswer, ExposureFix
 from fleet.core.exposure.question import AdvisoryQuestion, ExposureQuestion
 from fleet.core.exposure.software import NodeSoftware
-from fleet.core.exposure.verdict import ExposureVerdict
+from fleet.core.exposure.verdict import ExposureState, ExposureVerdict
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy
 from fleet.core.releases.release import Release, Stream, is_release
@@ -44,10 +45,15 @@ def answer(
     policy: Policy,
     now: datetime,
     find_coming: FindComing,
+    history: SoftwareHistory,
 ) -> ExposureAnswer:
-    """Returns the answer for all nodes. `find_coming` is asked for exposed nodes alone."""
+    """Returns the answer for all nodes at the moment `now`. `find_coming` and `history` are asked for exposed nodes
+    alone."""
     answering = _Answering(question, policy, now)
-    rows = tuple(answering.row(node, find_coming) for node in nodes)
+    since = answering.since(nodes, history)
+    rows = tuple(
+        answering.row(node, since.get(NodeRef(node.cluster, node.name)), find_coming) for node in nodes
+    )
     counts = Counter(row.state for row in rows)
     advisory = answering.advisory
     return ExposureAnswer(
@@ -70,6 +76,11 @@ class _Subject(NamedTuple):
     pool: str
 
 
+def _subject(node: StatusNode) -> _Subject:
+    software = NodeSoftware(node.os, node.version, node.kernel, node.kubelet, node.layered)
+    return _Subject(software, node.booted, node.pool)
+
+
 class _Answering:
     """One question, with what was judged so far."""
 
@@ -79,6 +90,8 @@ class _Answering:
         )
         self._question = question
         self._now = now
+        self._policy = policy
+        self._versions: dict[Release | None, str] = {None: ""}
         self._streams: dict[str, Stream | None] = {
             pool.name: policy.stream(pool.stream) for pool in policy.pools
         }
@@ -86,18 +99,25 @@ class _Answering:
         self._later: dict[_Subject, ExposureFix] = {}
         self._fixes: dict[tuple[_Subject, Release], bool | None] = {}
 
-    def row(self, node: StatusNode, find_coming: FindComing) -> ExposedNode:
-        """Returns the answer for one node."""
-        subject = _Subject(
-            NodeSoftware(node.os, node.version, node.kernel, node.kubelet, node.layered),
-            node.booted,
-            node.pool,
+    def since(self, nodes: Sequence[StatusNode], history: SoftwareHistory) -> Mapping[NodeRef, ExposedSince]:
+        """Returns since when the exposed ones of the nodes are so."""
+        published = self.advisory.published if self.advisory is not None else None
+        exposed = {
+            NodeRef(node.cluster, node.name): node.pool
+            for node in nodes
+            if self._verdict(_subject(node)).state == "affected"
+        }
+        if not exposed or (published is not None and published > self._now):
+            return {}
+        return exposed_since(
+            history, self._now, exposed, lambda ref, past: self._past_state(exposed[ref], past), published
         )
-        verdict = self._verdicts.get(subject)
-        if verdict is None:
-            verdict = self._verdicts[subject] = self._judge(subject)
+
+    def row(self, node: StatusNode, since: ExposedSince | None, find_coming: FindComing) -> ExposedNode:
+        """Returns the answer for one node."""
+        subject = _subject(node)
+        verdict = self._verdict(subject)
         exposed = verdict.state == "affected"
-        since = self._since(node) if exposed else None
         return ExposedNode(
             cluster=node.cluster,
             site=node.site,
@@ -110,11 +130,31 @@ class _Answering:
             state=verdict.state,
             reason=verdict.reason,
             message=verdict.message,
-            since=since,
-            days=round((self._now - since).total_seconds() / DAY, 2) if since is not None else None,
+            since=since.at if since is not None else None,
+            at_least=since is not None and since.at_least,
+            days=round((self._now - since.at).total_seconds() / DAY, 2) if since is not None else None,
             fix=self._fix(subject, find_coming(NodeRef(node.cluster, node.name))) if exposed else None,
             last_seen=node.last_seen,
         )
+
+    def _verdict(self, subject: _Subject) -> ExposureVerdict:
+        found = self._verdicts.get(subject)
+        if found is None:
+            found = self._verdicts[subject] = self._judge(subject)
+        return found
+
+    def _past_state(self, pool: str, past: PastSoftware) -> ExposureState:
+        """Returns how software is judged that a node of the pool ran before."""
+        software = NodeSoftware(
+            past.os_image, self._version_of(past.booted), past.kernel, past.kubelet, past.layered
+        )
+        digest = past.booted.digest if past.booted is not None else ""
+        return self._verdict(_Subject(software, digest, pool)).state
+
+    def _version_of(self, booted: Release | None) -> str:
+        if booted not in self._versions:
+            self._versions[booted] = self._policy.version_of(booted)
+        return self._versions[booted]
 
     def _judge(self, subject: _Subject) -> ExposureVerdict:
         """A stream that says that the booted release fixes the advisory is right, whatever the kernel's number is."""
@@ -125,10 +165,6 @@ class _Answering:
                 message = f"stream {stream.name} lists {self.advisory.id} as fixed in {declared.version}"
                 return ExposureVerdict("fixed", "declared-fixed", message)
         return self._question.judge(subject.software)
-
-    def _since(self, node: StatusNode) -> datetime | None:
-        published = self.advisory.published if self.advisory is not None else None
-        return node.since if node.since is None or published is None else max(node.since, published)
 
     def _fix(self, subject: _Subject, coming: Sequence[ComingRelease]) -> ExposureFix:
         """Returns what fixes an exposed node first; without it, what may fix the node."""

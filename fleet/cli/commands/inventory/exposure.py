@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fleet.cli.commands.moments import moment_of
 from fleet.cli.context import home_of
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ def exposure(
     cluster: Annotated[Names, typer.Option(metavar="NAME", help="Only this cluster.")] = None,
     site: Annotated[Names, typer.Option(metavar="NAME", help="Only this site.")] = None,
     pool: Annotated[Names, typer.Option(metavar="NAME", help="Only this pool.")] = None,
+    at: Annotated[
+        str, typer.Option("--at", metavar="WHEN", help="As it was at this moment: 2026-09-01, -7d.")
+    ] = "",
     output: Annotated[
         ExposureFormat,
         typer.Option("--output", "-o", help="wide and csv have a row for each node; vex is OpenVEX 0.2.0."),
@@ -55,11 +59,16 @@ def exposure(
     be judged: fleet does not guess.
     """
     from fleet.app.reporting.exposure import exposure as find
+    from fleet.cli.terminal.output import note
+    from fleet.cli.views.past import heading
     from fleet.core.reporting.selection import Selection
 
     questions = _questions(condition, version or (), package or (), advisory or ())
     selection = Selection(tuple(cluster or ()), tuple(site or ()), tuple(pool or ()))
-    found = find(home_of(context), questions, selection)
+    home = home_of(context)
+    found = find(home, questions, selection, moment_of(home, at, "--at") if at else None)
+    if at and output in ("table", "wide"):
+        note(heading(found.at))
     _print(found, output)
     if any(answer.counts["affected"] for answer in found.answers):
         raise typer.Exit(EXPOSED)
