@@ -16,10 +16,10 @@ from msgspec import Struct, UnsetType
 
 from fleet.app.approvals.approve import approve, reject
 from fleet.app.operator.statuses import status_before
+from fleet.app.planning.approvals_wanted import want_approvals
 from fleet.app.planning.effects import PlanState, has_rule, state_of
 from fleet.app.planning.plans import plan, stored
 from fleet.app.rollouts.commands import send_command
-from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.rollouts.start import start
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.refresh import refresh
@@ -31,9 +31,9 @@ from fleet.core.rollout.codec import from_record
 from fleet.core.rollout.commands import CommandRecord, PlanApproved, PlanRejected
 from fleet.core.rollout.goal import StartObject
 from fleet.core.rollout.rollout import Rollout
-from fleet.drivers.journal.approvals import ledger_of
 
 ORDERS = ("pause", "resume", "abort")
+VOTES = ("approve", "reject")
 
 
 class AskedRollout(Struct, frozen=True):
@@ -68,9 +68,7 @@ def asked_rollout(found: Mapping[str, Any]) -> AskedRollout:
     except msgspec.ValidationError as error:
         raise UsageError(f"the spec cannot be read: {error}", "kubectl explain rollout.spec") from None
     status = status_before(found, RolloutStatus)
-    return AskedRollout(
-        str(meta["name"]), str(meta["uid"]), int(meta.get("generation", 0)), spec, status
-    )
+    return AskedRollout(str(meta["name"]), str(meta["uid"]), int(meta.get("generation", 0)), spec, status)
 
 
 def rollout_of(asked: AskedRollout, rollouts: Iterable[Rollout]) -> Rollout | None:
@@ -105,6 +103,8 @@ class RolloutCommands:
         snapshots = refresh(user, made.clusters).fresh
         state = state_of(user, made, snapshots, policy) if has_rule(made, policy) else None
         if state is not None and len(state.approvals) < state.rule.required:
+            user.store.plans.save(made)
+            want_approvals(user, str(user.user), made, state)
             return _waiting(made, state)
         override = asked.spec.override_freeze
         return start(
@@ -149,7 +149,9 @@ class RolloutCommands:
                 "delete it, and make another Rollout for the nodes that are left",
             )
         if asked.number:
-            raise HeldError(f"there is no rollout {asked.name}, and fleet alone gives such names", "another name")
+            raise HeldError(
+                f"there is no rollout {asked.name}, and fleet alone gives such names", "another name"
+            )
         if asked.spec.aborted or asked.spec.paused:
             raise HeldError("nothing is planned while it is paused or aborted", "spec.paused: false")
 
@@ -159,7 +161,7 @@ class RolloutCommands:
             if isinstance(name, str):
                 return stored(user, name)
         version = asked.spec.version
-        return plan(user, pools, "" if isinstance(version, UnsetType) else version, keep=True)
+        return plan(user, pools, "" if isinstance(version, UnsetType) else version)
 
     def _vote(self, asked: AskedRollout, made: Plan) -> None:
         """Writes the votes about this plan that are not in the journal yet, each in its user's name. Raises FleetError for

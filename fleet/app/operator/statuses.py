@@ -172,5 +172,9 @@ def _next_window(name: str, found: Known) -> datetime | None:
 def _freeze_span(name: str, found: Known) -> tuple[datetime, datetime] | UnsetType:
     """Returns the time in which the freeze holds, now or next; UNSET if it has ended."""
     during = Schedules(found.policy).freezes.during(found.now, found.now + AHEAD)
-    spans = sorted((freeze.begin, freeze.until) for freeze in during if freeze.name == name or freeze.name.startswith(f"{name}: "))
+    spans = sorted(
+        (freeze.begin, freeze.until)
+        for freeze in during
+        if freeze.name == name or freeze.name.startswith(f"{name}: ")
+    )
     return spans[0] if spans else UNSET

@@ -79,6 +79,10 @@ class WatchedObjects:
         """Returns the objects that are the policy."""
         return [found for kind in KINDS for found in self._kinds[kind].objects.values()]
 
+    def find(self, kind: str, name: str) -> JsonObject | None:
+        """Returns the object of that name; None if there is none."""
+        return self._kinds[kind].objects.get(name)
+
     @property
     def rollouts(self) -> Mapping[str, JsonObject]:
         """Returns the Rollouts by name."""

@@ -17,9 +17,7 @@ from fleet.core.rollout.stages.gate_state import GatePoint
 from fleet.core.rollout.steps import Step
 
 
-def send_command(
-    home: Home, kind: str, ident: str = "", reason: str = "", object_uid: str = ""
-) -> Rollout:
+def send_command(home: Home, kind: str, ident: str = "", reason: str = "", object_uid: str = "") -> Rollout:
     """Writes pause, resume or abort into the journal as a command, with the reason. `object_uid`: of the object of the API
     by which it is given.
 

@@ -61,8 +61,8 @@ def start(
     """Commits the start of a rollout of the plan; a controller picks the rollout up.
 
     `override` is the reason for which the rollout ignores freezes; None: it waits for them. `fresh` reads those clusters
-    again and leaves out the ones that do not answer. `order`: a standing policy starts its plan, in its own name. `asked`: the object of
-    the API by which the rollout is asked for.
+    again and leaves out the ones that do not answer. `order`: a standing policy starts its plan, in its own name. `asked`:
+    the object of the API by which the rollout is asked for.
 
     Raises NotAllowedError without the role; HeldError where another rollout has one of the plan's pools or nodes, the
     clusters are no longer as the plan assumes, or approvals are missing; ConfigError for a policy with mistakes; UsageError
@@ -72,9 +72,7 @@ def start(
         raise UsageError("--override-freeze needs a reason, in one line", '--override-freeze "CVE-2026-1234"')
     caller = allowed(home, Role.OPERATOR, "start rollouts")
     store = home.store
-    begin = plan.begin() if order is None else replace(plan.begin(), standing=order.standing)
-    if asked is not None:
-        begin = replace(begin, object=asked)
+    begin = _begin(plan, order, asked)
     if not begin.goals:
         raise HeldError(f"plan {short_id(plan.plan_id)} has nothing to do", "fleet status")
     ensure_nodes_free(home, begin, plan.pools)
@@ -93,8 +91,7 @@ def start(
     store.plans.save(plan)
 
     def checked() -> tuple[Start, Sequence[PlanApproved]]:
-        if asked is not None:
-            refuse_started(home, asked)
+        refuse_started(home, asked)
         ensure_nodes_free(home, begin, plan.pools)
         wanted, given = begin, list[PlanApproved]()
         if order is not None:
@@ -150,11 +147,20 @@ def _commit(
         return ident
 
 
-def refuse_started(home: Home, asked: StartObject) -> None:
+def _begin(plan: Plan, order: StandingOrder | None, asked: StartObject | None) -> Start:
+    """Returns what the rollout starts with, with the standing policy or the object that it is for."""
+    begin = plan.begin() if order is None else replace(plan.begin(), standing=order.standing)
+    return begin if asked is None else replace(begin, object=asked)
+
+
+def refuse_started(home: Home, asked: StartObject | None) -> None:
     """Raises HeldError where a rollout was started for this object already."""
-    for rollout in Rollouts.load(home.store).all:
-        if isinstance(rollout.start.object, StartObject) and rollout.start.object.uid == asked.uid:
-            raise HeldError(f"{asked.name} was started already, as rollout {rollout.id}", "fleet rollout list")
+    for rollout in Rollouts.load(home.store).all if asked is not None else ():
+        begun = rollout.start.object
+        if asked is not None and isinstance(begun, StartObject) and begun.uid == asked.uid:
+            raise HeldError(
+                f"{asked.name} was started already, as rollout {rollout.id}", "fleet rollout list"
+            )
 
 
 def ensure_nodes_free(home: Home, begin: Start, pools: Collection[str]) -> None:
