@@ -40,10 +40,8 @@ def hooks(reader: Reader, of: str, base: Hooks | UnsetType = UNSET) -> Hooks | U
 
 
 def _list(reader: Reader, key: str, of: str) -> tuple[AnyHook, ...]:
-    parts = reader.blocks(key)
-    for part in parts:
-        # Documents list the keys of a hook once.
-        part.pattern = "hook"
+    # Documents list the keys of a hook once.
+    parts = reader.blocks(key, items="hook")
     found = [_hook(part, of) for part in parts]
     names: set[str] = set()
     for part, hook in zip(parts, found, strict=True):

@@ -49,7 +49,8 @@ def pools(reader: Reader, streams: Sequence[Stream]) -> tuple[Pool, ...]:
     known = KnownStreams(streams)
     names = SoakNames(reader)
     base = _rules(reader.block("defaults"), Pool(""), known, names)
-    parts = reader.blocks("pools", required=True)
+    # In a cluster, policies may come after fleet.
+    parts = reader.blocks("pools", required=not reader.spelling.in_objects)
     found = [_pool(part, base, known, names) for part in parts]
     seen: set[str] = set()
     for part, pool in zip(parts, found, strict=True):
@@ -59,9 +60,8 @@ def pools(reader: Reader, streams: Sequence[Stream]) -> tuple[Pool, ...]:
         check(part, pool)
     for earlier, later in hidden(found):
         line = parts[earlier].place().line
-        message = (
-            f"every node that it selects goes to pool {found[earlier].name} (line {line}), which comes first"
-        )
+        place = f" (line {line})" if line else ""
+        message = f"every node that it selects goes to pool {found[earlier].name}{place}, which comes first"
         parts[later].caution(message)
     return tuple(found)
 

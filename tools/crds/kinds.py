@@ -113,10 +113,9 @@ def _upgrade_policy(file: FileSchema) -> Kind:
     stream = file.mapping("streams[]", NAME | {"file"})
     order = {
         "description": "A node that several policies select belongs to the one with the lowest order; of two with the "
-        "same order, to the one whose name comes first.",
+        "same order, to the one whose name comes first. Default: 0.",
         "type": "integer",
         "format": "int32",
-        "default": 0,
     }
     spec["properties"] = {
         "name": _name("pool"),

@@ -31,7 +31,6 @@ MOST_OF = {
 }
 """The most items of lists of mappings: the API server has to know how long its rules may take."""
 MOST_PAIRS = {"secrets": 16, "matchers": 16}
-HOOK_LIST = re.compile(r"(?:before|after)_(?:rollout|stage|node)$")
 LINK = re.compile(r"\[([^]]+)]\([^)]+\)")
 TAG = re.compile(r"</?code>|\*\*")
 
@@ -145,8 +144,7 @@ class FileSchema:
 
     def _list(self, key: str, asked: AskedKey) -> Schema:
         name = key.rpartition(".")[2]
-        pattern = "hook" if HOOK_LIST.search(key) else f"{key}[]"
-        items = self.mapping(pattern)
+        items = self.mapping(asked.items or f"{key}[]")
         found: Schema = {"type": "array", "maxItems": MOST_OF.get(name, MOST_ITEMS)}
         if asked.required:
             found["minItems"] = 1

@@ -18,6 +18,8 @@ class AskedKey(Struct, frozen=True):
     names: ValueForm[str] | None = None
     """The form of the keys of pairs."""
     required: bool = False
+    items: str = ""
+    """The pattern of the mappings in the list, where it is another one than that of the list."""
 
     def both(self, other: AskedKey) -> AskedKey:
         """Returns what is asked of a key that is asked for twice, as where a mapping has several forms: that which

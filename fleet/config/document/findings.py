@@ -89,6 +89,15 @@ class Findings:
         return list(dict.fromkeys(found))
 
     @property
+    def problems_by_file(self) -> dict[str, tuple[str, ...]]:
+        """Returns the mistakes of each file, or object, without its name before them."""
+        found: dict[str, dict[str, None]] = {}
+        for place, message in sorted(self._problems):
+            text = str(replace(place, file="")).removeprefix(": ")
+            found.setdefault(place.file, {})[f"{text}: {self._spelled(message)}" if text else message] = None
+        return {file: tuple(messages) for file, messages in found.items()}
+
+    @property
     def cautions(self) -> tuple[Caution, ...]:
         found = (replace(each, message=self._spelled(each.message)) for each in sorted(self._cautions))
         return tuple(dict.fromkeys(found))

@@ -90,7 +90,7 @@ class Reader:
 
     def values(self, key: str, form: ValueForm[T], required: bool = False) -> tuple[T, ...]:
         """Returns the values of a list; a single value counts as a list of one. Returns an empty tuple without the
-        key, which is a problem if `some` is set."""
+        key, which is a problem if `required` is set."""
         entry = self._take(key, AskedKey("values", form, required=required))
         if entry is None or _empty(entry.value):
             if required:
@@ -136,10 +136,10 @@ class Reader:
             value = empty
         return self._part(value, self._path(key), self._pattern(key))
 
-    def blocks(self, key: str, required: bool = False) -> list[Reader]:
+    def blocks(self, key: str, required: bool = False, items: str = "") -> list[Reader]:
         """Returns the readers of a list of mappings. Returns an empty list without the key, which is a problem if
-        `some` is set."""
-        entry = self._take(key, AskedKey("blocks", required=required))
+        `required` is set. `items`: their pattern, where several lists have the same mappings."""
+        entry = self._take(key, AskedKey("blocks", required=required, items=items))
         if entry is None or _empty(entry.value):
             if required:
                 self.problem(f"expected a list of at least one of {key}, found none", key)
@@ -151,7 +151,7 @@ class Reader:
         for index, item in enumerate(entry.value.items):
             path = f"{self._path(key)}{self.spelling.label(shown(_name(item)), index)}"
             if isinstance(item, Block):
-                found.append(self._part(item, path, f"{self._pattern(key)}[]"))
+                found.append(self._part(item, path, items or f"{self._pattern(key)}[]"))
             else:
                 self._wrong(item, path, "a mapping")
         return found
