@@ -180,6 +180,7 @@ def status(machine: Machine) -> dict[str, object]:
         "kernel": machine.kernel,
         "kernelArguments": machine.kernel_arguments or None,
         "layered": list(machine.layered) or None,
+        "livePatches": list(machine.live_patches) or None,
         "units": _units(machine.units),
         "booted": _release(machine.booted),
         "staged": _release(machine.staged),

@@ -61,6 +61,7 @@ class MachineStatus(ApiStruct, frozen=True):
     kernel: str = ""
     kernel_arguments: str = ""
     layered: tuple[str, ...] | None = None
+    live_patches: tuple[str, ...] | None = None
     units: UnitsWire | None = None
     booted: ReleaseWire | None = None
     staged: ReleaseWire | None = None
@@ -96,6 +97,7 @@ def machine_of(found: MachineWire) -> Machine:
         kernel_arguments=intern(status.kernel_arguments),
         layered=tuple(intern(name) for name in status.layered or ()),
         units=_units(status.units),
+        live_patches=tuple(intern(name) for name in status.live_patches or ()),
         reported=found.status is not None,
         resource_version=meta.resource_version,
     )

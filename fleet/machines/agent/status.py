@@ -6,7 +6,15 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from fleet.core.agent import bounded
-from fleet.core.objects.machine import ARGUMENTS_MOST, LAYERED_MOST, MESSAGE_MOST, NAME_MOST, Machine, Work
+from fleet.core.objects.machine import (
+    ARGUMENTS_MOST,
+    LAYERED_MOST,
+    LIVE_PATCHES_MOST,
+    MESSAGE_MOST,
+    NAME_MOST,
+    Machine,
+    Work,
+)
 from fleet.core.releases.release import Release
 from fleet.machines import redaction
 from fleet.machines.errors import MachineError
@@ -27,6 +35,7 @@ def described(machine: Machine, seen: Observation, work: Work | None) -> Machine
         kernel_arguments=without_secrets(seen.kernel_arguments, ARGUMENTS_MOST),
         layered=tuple(name[:NAME_MOST] for name in seen.layered[:LAYERED_MOST]),
         units=bounded(seen.units),
+        live_patches=tuple(sorted({name[:NAME_MOST] for name in seen.live_patches})[:LIVE_PATCHES_MOST]),
         reported=True,
     )
 

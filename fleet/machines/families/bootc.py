@@ -110,6 +110,7 @@ class Bootc:
             back.release if back and back.release != UNTOLD else None,
             await shell.kernel_arguments(self._host),
             units=await shell.units(self._host),
+            live_patches=await shell.live_patches(self._host),
         )
 
     async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:

@@ -33,6 +33,8 @@ class Observation(Struct, frozen=True):
     """Packages that a user has layered on top of the booted release."""
     units: Units | None = None
     """The state of systemd's units. None where there is no systemd."""
+    live_patches: tuple[str, ...] = ()
+    """Names of the live patches that the kernel runs; empty where the family does not report them."""
 
     def boots_next(self) -> Release:
         """Returns the release that a reboot would boot."""

@@ -193,6 +193,7 @@ class RpmOstree:
             await shell.kernel_arguments(self._host),
             status.booted.layered,
             await shell.units(self._host),
+            await shell.live_patches(self._host),
         )
 
     async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:

@@ -56,6 +56,7 @@ def sourced_facts(
             ("digest", booted.digest if booted is not None else "", reach),
             ("kernel arguments", machine.kernel_arguments, reach),
             ("layered", ", ".join(machine.layered), reach),
+            ("live patches", ", ".join(machine.live_patches), reach),
         ]
     return tuple(
         SourcedFact(fact, value, source, seen, conflicts.get(fact, ""))
