@@ -32,6 +32,7 @@ def drift_of(home: Home, selection: Selection) -> DriftReport:
         tuple(one for one in found.findings if (one.cluster, one.node) in chosen),
         found.undecided,
         found.not_reported,
+        found.etc_unknown,
     )
 
 

@@ -52,6 +52,8 @@ def _drift(report: DriftReport) -> Iterator[Text]:
     )
     if report.not_reported:
         summary += f"; no agent reports {counted(report.not_reported, 'node')}: of these only kernel and kubelet are known"
+    if report.etc_unknown:
+        summary += f"; what was changed in /etc is unknown of {counted(report.etc_unknown, 'node')}"
     yield Text(f"{summary}.")
 
 

@@ -8,7 +8,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-DriftKind = Literal["release", "digest", "kernel", "kubelet", "kernel-arguments", "layered", "failed-units"]
+DriftKind = Literal[
+    "release", "digest", "kernel", "kubelet", "kernel-arguments", "layered", "etc", "failed-units"
+]
 OrphanKind = Literal["no-node", "no-agent", "not-ready", "slot-of-deleted", "same-machine", "unseen-cluster"]
 
 
@@ -47,6 +49,8 @@ class DriftReport(Struct, frozen=True):
     undecided: tuple[UndecidedPool, ...]
     not_reported: int
     """Nodes of which no agent reports anything: only what their kubelet reports was compared."""
+    etc_unknown: int = 0
+    """Nodes whose agent reports, but not which files in /etc were changed: their systems cannot compare them."""
 
 
 class OrphanFinding(Struct, frozen=True):

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
-from fleet.core.objects.machine import Machine
+from fleet.core.objects.machine import EtcChanges, Machine
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.policy.policy import Policy, Pool
 from fleet.core.records.held import Held
@@ -71,6 +71,8 @@ class StatusNode(Struct, frozen=True):
     reference_digest: str = ""
     """The digest in the reference by which the booted release was staged, such as that of an index over several
     architectures."""
+    etc: EtcChanges | UnsetType = UNSET
+    """The files in /etc that are not as the booted release brings them. Missing: nothing reports them."""
 
 
 WIDE: tuple[tuple[str, str], ...] = (
@@ -212,6 +214,7 @@ def describe(known: KnownNode, names: ReleaseNames, part: RolloutPart | None, re
         systemd=machine.units.state if machine is not None and machine.units is not None else "",
         failed_units=machine.units.failed if machine is not None and machine.units is not None else (),
         reference_digest=booted.reference_digest if booted is not None else "",
+        etc=machine.etc if machine is not None and machine.etc is not None else UNSET,
     )
 
 

@@ -75,5 +75,5 @@ def observation(facts: Mapping[str, Any]) -> Observation:
         now.kernel_arguments.strip(),
         now.layered,
         Units(state, tuple(sorted(set(now.failed)))) if state else None,
-        live_patches_of(now.live_patches),
+        live_patches=live_patches_of(now.live_patches),
     )

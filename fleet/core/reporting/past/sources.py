@@ -14,6 +14,7 @@ from msgspec import Struct
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import Node
 from fleet.core.releases.osimage import names
+from fleet.core.text.counts import counted
 
 
 class SourcedFact(Struct, frozen=True):
@@ -56,6 +57,7 @@ def sourced_facts(
             ("digest", booted.digest if booted is not None else "", reach),
             ("kernel arguments", machine.kernel_arguments, reach),
             ("layered", ", ".join(machine.layered), reach),
+            ("changed in /etc", _changed(machine), reach),
             ("live patches", ", ".join(machine.live_patches), reach),
         ]
     return tuple(
@@ -63,6 +65,12 @@ def sourced_facts(
         for fact, value, source in sorted(rows, key=lambda row: row[0])
         if value
     )
+
+
+def _changed(machine: Machine) -> str:
+    if machine.etc is None:
+        return ""
+    return counted(len(machine.etc.changed) + machine.etc.more, "file")
 
 
 def _conflicts(node: Node | None, machine: Machine | None) -> Iterator[tuple[str, str]]:
