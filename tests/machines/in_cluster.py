@@ -1,0 +1,152 @@
+"""Fleet as pods of the cluster whose hosts it upgrades: installed with the Helm chart, on a PostgreSQL beside the hosts."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from fleet.lab.machines import LabMachines, agent
+from fleet.lab.machines.stacked import ROLE, Stacked
+from tests.chart.render import render
+from tests.cluster.command import Fleet
+from tests.cluster.rest import Cluster, Json
+from tests.cluster.rolling import reported
+from tests.kubectl.programs import built
+from tests.machines.database import database
+from tests.machines.host import Host
+from tests.machines.stack import Stack
+from tests.machines.workload import PODS, REPLICAS, Environment, budget, wait, workload
+
+CONTROLLERS = "/api/v1/namespaces/fleet-system/pods?labelSelector=app.kubernetes.io%2Fname%3Dfleet-controller"
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/fleet-system/leases/fleet-controller"
+REPLICAS_OF_CONTROLLER = 2
+CONTROL_POOL = f"""\
+  - name: control
+    selector: {{matchExpressions: [{{key: {ROLE}, operator: Exists}}]}}
+    limits: {{max_unavailable: 3}}
+    upgrade: {{mode: auto}}
+"""
+POLICY = f"""\
+streams:
+  - name: stable
+    releases:
+{{releases}}
+defaults: {{{{stream: stable, soak: 1s}}}}
+pools:
+{CONTROL_POOL.replace("{", "{{").replace("}", "}}")}\
+  - name: workers
+    limits: {{{{max_unavailable: 1}}}}
+    upgrade: {{{{mode: auto}}}}
+quorums:
+  - name: api
+    cluster: local
+    kind: pods
+    namespace: kube-system
+    selector: {{{{matchLabels: {{{{component: kube-apiserver}}}}}}}}
+    voters: 3
+    soak: 1s
+"""
+
+
+@dataclass(frozen=True)
+class InCluster:
+    """`testbed.fleet` reads the same database from outside, and changes nothing."""
+
+    stack: Stack
+    kubectl: Path
+
+    @property
+    def testbed(self) -> Environment:
+        return self.stack.testbed
+
+    def kube(self, *arguments: str, document: str = "") -> str:
+        """Returns what kubectl printed. Fails with its error where it fails."""
+        done = subprocess.run(
+            [self.kubectl, f"--kubeconfig={self.testbed.kubeconfig}", *arguments],
+            input=document,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
+        return done.stdout
+
+    def apply(self, document: str) -> None:
+        """As GitOps does."""
+        self.kube("apply", "--server-side", "-f", "-", document=document)
+
+    def controllers(self) -> dict[str, Json]:
+        """The ready pods of the controller, by name."""
+        return self.testbed.ready_pods(CONTROLLERS)
+
+    def leader(self) -> str:
+        """The pod that leads; empty: none, or one that is gone."""
+        lease = self.testbed.api.find(LEASE)
+        holder = str(lease["spec"].get("holderIdentity") or "") if lease else ""
+        return next((name for name in self.controllers() if name in holder), "")
+
+
+def values(image: str, server: str) -> Json:
+    """Of the chart, where they are not its defaults: where the image is, no kube-proxy, two replicas on one database."""
+    address = urlsplit(server)
+    repository, _, tag = image.rpartition(":")
+    return {
+        "image": {"repository": repository, "tag": tag},
+        "apiServer": {"host": address.hostname, "port": address.port},
+        "controller": {
+            "replicas": REPLICAS_OF_CONTROLLER,
+            "database": {"secret": "fleet-database"},
+            "policyConfigMap": "fleet-policy",
+        },
+    }
+
+
+def secret(url: str) -> Json:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "fleet-database", "namespace": "fleet-system"},
+        "stringData": {"url": url},
+    }
+
+
+def policy(machines: LabMachines, versions: tuple[str, ...]) -> Json:
+    found = machines.commits()
+    lines = [f'      - {{version: "{each}", digest: "sha256:{found[each]}"}}' for each in versions]
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "fleet-policy", "namespace": "fleet-system"},
+        "data": {"fleet.yaml": POLICY.format(releases="\n".join(lines))},
+    }
+
+
+@contextmanager
+def installed(machines: LabMachines, control: Stacked, home: Path, *versions: str) -> Iterator[InCluster]:
+    """Returns when both controllers are Ready and every agent has reported."""
+    with database(machines.gateway) as url:
+        fleet, api = Fleet(home, {"FLEET_DATABASE": url}), Cluster(control.kubeconfig, patience=60)
+        hosts = tuple(Host(machines, each.name) for each in machines.all)
+        testbed = Environment(machines, fleet, control.kubeconfig, api, hosts)
+        found = InCluster(Stack(machines, control, testbed), built())
+        wait(lambda: len(testbed.ready_nodes()) == len(hosts), testbed.nodes)
+        api.create("/apis/apps/v1/namespaces/default/deployments", workload())
+        api.create("/apis/policy/v1/namespaces/default/poddisruptionbudgets", budget())
+        found.apply(
+            json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "fleet-system"}})
+        )
+        found.apply(json.dumps(secret(url)))
+        found.apply(json.dumps(policy(machines, versions)))
+        found.apply(render(values(agent.IMAGE, control.server)))
+        wait(lambda: len(testbed.ready_pods()) == REPLICAS, lambda: api.get(PODS))
+        wait(lambda: len(found.controllers()) == REPLICAS_OF_CONTROLLER, lambda: api.get(CONTROLLERS))
+        wait(lambda: reported(api) == len(hosts), lambda: api.get("/api/v1/namespaces/fleet-agents/pods"))
+        for host in hosts:
+            host.wait_until_good()
+        yield found
