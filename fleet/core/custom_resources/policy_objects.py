@@ -76,6 +76,3 @@ class QuorumGroupStatus(Struct, frozen=True, rename="camel", omit_defaults=True)
     conditions: Conditions = ()
     voters: Annotated[Count, Meta(description="How many members vote.")] | UnsetType = UNSET
     healthy: Annotated[Count, Meta(description="How many of them are healthy.")] | UnsetType = UNSET
-    read_at: (
-        Annotated[datetime, Meta(description="When its members were asked last.", tz=True)] | UnsetType
-    ) = UNSET
