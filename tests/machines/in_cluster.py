@@ -25,6 +25,7 @@ from tests.machines.workload import PODS, REPLICAS, Environment, budget, wait, w
 CONTROLLERS = "/api/v1/namespaces/fleet-system/pods?labelSelector=app.kubernetes.io%2Fname%3Dfleet-controller"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/fleet-system/leases/fleet-controller"
 REPLICAS_OF_CONTROLLER = 2
+POOLS = 2
 CONTROL_POOL = f"""\
   - name: control
     selector: {{matchExpressions: [{{key: {ROLE}, operator: Exists}}]}}
@@ -43,6 +44,8 @@ pools:
     limits: {{{{max_unavailable: 1}}}}
     upgrade: {{{{mode: auto}}}}
 quorums:
+  # Asked by the readiness of its static pods: the controller has no certificate of etcd.
+  - {{{{name: etcd, cluster: local, kind: etcd, soak: 1s}}}}
   - name: api
     cluster: local
     kind: pods
@@ -81,15 +84,54 @@ class InCluster:
         """As GitOps does."""
         self.kube("apply", "--server-side", "-f", "-", document=document)
 
+    def publish(self, *versions: str) -> None:
+        """The stream has these releases from now on: the policy is applied anew, and the controllers restarted, since
+        a mounted file does not change while they run."""
+        self.apply(json.dumps(policy(self.stack.machines, versions)))
+        self.kube("--namespace=fleet-system", "rollout", "restart", "deployment/fleet-controller")
+
     def controllers(self) -> dict[str, Json]:
         """The ready pods of the controller, by name."""
         return self.testbed.ready_pods(CONTROLLERS)
 
-    def leader(self) -> str:
-        """The pod that leads; empty: none, or one that is gone."""
-        lease = self.testbed.api.find(LEASE)
-        holder = str(lease["spec"].get("holderIdentity") or "") if lease else ""
-        return next((name for name in self.controllers() if name in holder), "")
+    def leaders_node(self) -> str:
+        """The node of the pod that leads; empty: none, or one that is gone."""
+        holder = str(self.testbed.api.get(LEASE)["spec"].get("holderIdentity") or "")
+        found = [pod["spec"]["nodeName"] for name, pod in self.controllers().items() if name in holder]
+        return found[0] if found else ""
+
+    def in_work(self) -> set[str]:
+        """The nodes that are cordoned."""
+        nodes = self.testbed.api.get("/api/v1/nodes")["items"]
+        return {node["metadata"]["name"] for node in nodes if node["spec"].get("unschedulable")}
+
+    def wait_until_all_run(self, version: str) -> None:
+        """Until every rollout has ended and every node is given back."""
+        fleet = self.testbed.fleet
+
+        def ended() -> bool:
+            rollouts = [each for each in fleet.json("rollout", "list") if each["version"] == version]
+            return len(rollouts) == POOLS and all(each["state"] == "finished" for each in rollouts)
+
+        wait(ended, lambda: fleet.run("rollout", "list"), 600)
+
+    def all_is_done(self, version: str) -> None:
+        """As the hosts, the nodes and the journal have it."""
+        testbed = self.testbed
+        assert [host.version() for host in testbed.hosts] == [version] * len(testbed.names)
+        boots = testbed.boots()
+        wanted = {name: (boots[name], f"Fleet Lab OS {version}") for name in testbed.names}
+        wait(lambda: testbed.seen() == wanted, testbed.seen)
+        assert not testbed.marked()
+        assert not self.in_work()
+        rollouts = [
+            each["rollout"] for each in testbed.fleet.json("rollout", "list") if each["version"] == version
+        ]
+        runs = [run for each in rollouts for run in testbed.fleet.json("report", each)["runs"]]
+        assert {run["node"]: (run["step"], run["proof"]["boot_id_after"]) for run in runs} == {
+            name: ("done", boots[name]) for name in testbed.names
+        }
+        testbed.fleet.run("audit", "verify")
 
 
 def values(image: str, server: str) -> Json:
