@@ -23,7 +23,7 @@ class Leaders:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        api = Cluster(self.kubeconfig)
+        api = Cluster(self.kubeconfig, patience=60)
         with repeated(lambda: self._look(api), PAUSE):
             yield
 
