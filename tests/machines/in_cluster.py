@@ -17,6 +17,7 @@ from tests.cluster.command import Fleet
 from tests.cluster.rest import Cluster, Json
 from tests.cluster.rolling import reported
 from tests.kubectl.programs import built
+from tests.machines.client import ready
 from tests.machines.database import database
 from tests.machines.host import Host
 from tests.machines.stack import Stack
@@ -92,17 +93,28 @@ class InCluster:
 
     def controllers(self) -> dict[str, Json]:
         """The ready pods of the controller, by name."""
-        return self.testbed.ready_pods(CONTROLLERS)
+        return {pod["metadata"]["name"]: pod for pod in self.read(CONTROLLERS)["items"] if ready(pod)}
+
+    def read(self, path: str) -> Json:
+        """As `Cluster.get`, again while an API server goes down or comes up."""
+        answers: list[tuple[int, Json]] = []
+
+        def answered() -> bool:
+            answers.append(self.testbed.api.call("GET", path))
+            return answers[-1][0] == 200
+
+        wait(answered, lambda: answers[-1])
+        return answers[-1][1]
 
     def leaders_node(self) -> str:
         """The node of the pod that leads; empty: none, or one that is gone."""
-        holder = str(self.testbed.api.get(LEASE)["spec"].get("holderIdentity") or "")
+        holder = str(self.read(LEASE)["spec"].get("holderIdentity") or "")
         found = [pod["spec"]["nodeName"] for name, pod in self.controllers().items() if name in holder]
         return found[0] if found else ""
 
     def in_work(self) -> set[str]:
         """The nodes that are cordoned."""
-        nodes = self.testbed.api.get("/api/v1/nodes")["items"]
+        nodes = self.read("/api/v1/nodes")["items"]
         return {node["metadata"]["name"] for node in nodes if node["spec"].get("unschedulable")}
 
     def wait_until_all_run(self, version: str) -> None:
