@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from fleet.config.document import forms
 from fleet.config.document.reader import Reader
 from fleet.core.policy.access import Access, Holders, Role
@@ -29,7 +27,7 @@ def access(reader: Reader) -> Access:
         part.problem("expected the key cluster (whose API server says who a user is), found none", "identity")
     if roles[Role.ADMIN] == Holders():
         part.problem("expected at least one user or group, found none", str(Role.ADMIN))
-    path = str(Path(reader.file).absolute().parent / expanded(key)) if key else ""
+    path = str(reader.folder / expanded(key)) if key else ""
     return Access(method, path, cluster, roles)
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import yaml
 from msgspec import UNSET, UnsetType
 
-from fleet.config.document import forms
+from fleet.config.document import forms, network_forms
 from fleet.config.document.fragment import PASSWORD, USER_IN_URL
 from fleet.config.document.reader import Reader
 from fleet.config.pool_rules.playbook import mistake_in
@@ -41,10 +40,8 @@ def hooks(reader: Reader, of: str, base: Hooks | UnsetType = UNSET) -> Hooks | U
 
 
 def _list(reader: Reader, key: str, of: str) -> tuple[AnyHook, ...]:
-    parts = reader.blocks(key)
-    for part in parts:
-        # Documents list the keys of a hook once.
-        part.pattern = "hook"
+    # Documents list the keys of a hook once.
+    parts = reader.blocks(key, items="hook")
     found = [_hook(part, of) for part in parts]
     names: set[str] = set()
     for part, hook in zip(parts, found, strict=True):
@@ -82,7 +79,7 @@ def _program(reader: Reader, common: dict[str, Any], command: tuple[str, ...]) -
             reader.problem(
                 "it may have a secret in it, and plans, journal and reports show it: use secrets", key
             )
-    folder = Path(reader.file).absolute().parent
+    folder = reader.folder
     secrets = reader.pairs("secrets", VARIABLE, forms.TEXT)
     return CommandHook(
         **common,
@@ -103,10 +100,10 @@ def _shell(reader: Reader, common: dict[str, Any], of: str) -> AnyHook:
 def _http(reader: Reader, common: dict[str, Any], of: str) -> AnyHook:
     part = reader.block("http")
     token_file = part.value("token_file", forms.TEXT, "")
-    folder = Path(reader.file).absolute().parent
+    folder = reader.folder
     return HttpHook(
         **common,
-        url=part.required("url", forms.URL, ""),
+        url=part.required("url", network_forms.URL, ""),
         method=part.value("method", forms.choice({"POST": "POST", "PUT": "PUT"}), "POST"),
         token_file=str(folder / expanded(token_file)) if token_file else "",
     )
@@ -115,7 +112,7 @@ def _http(reader: Reader, common: dict[str, Any], of: str) -> AnyHook:
 def _playbook(reader: Reader, common: dict[str, Any], of: str) -> AnyHook:
     if of != "node":
         reader.problem(f"expected command, http or job before and after a {of}, found a playbook", "playbook")
-    path = Path(reader.file).absolute().parent / expanded(reader.value("playbook", forms.TEXT, ""))
+    path = reader.folder / expanded(reader.value("playbook", forms.TEXT, ""))
     if reader.has("playbook") and (mistake := mistake_in(path)):
         reader.problem(f"expected a playbook, {mistake}", "playbook")
     return PlaybookHook(**common, playbook=str(path))
@@ -144,7 +141,7 @@ def _template(reader: Reader) -> str:
         reader.problem(f"expected file or template, found {'both' if file else 'neither'}")
         return ""
     key = "file" if file else "template"
-    path = Path(reader.file).absolute().parent / expanded(file)
+    path = reader.folder / expanded(file)
     try:
         manifest = _loaded(text or text_of(path))
         encoded = msgspec.json.encode(manifest)
@@ -186,6 +183,7 @@ def _mistake(manifest: Any, size: int) -> str:
 VARIABLE = forms.matching(
     "the name of an environment variable that does not begin with FLEET_",
     r"(?!FLEET_)[A-Za-z_][A-Za-z0-9_]{0,99}",
+    in_go=r"[A-Za-z_][A-Za-z0-9_]{0,99}",
 )
 KINDS: Mapping[str, Callable[[Reader, dict[str, Any], str], AnyHook]] = {
     "command": _command,

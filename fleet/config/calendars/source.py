@@ -76,7 +76,7 @@ def read_calendar(reader: Reader, *, freeze: str = "", zone: str = "") -> ReadCa
     own_zone = reader.value("zone", time_forms.zone(), zone)
     if not reference:
         return ReadCalendar()
-    folder = Path(reader.file).absolute().parent
+    folder = reader.folder
     path = folder / expanded(reference)
     name = freeze or _name(reference, own_zone)
     if "://" in reference:

@@ -21,6 +21,9 @@ HOOKS = "fleet-hooks"
 """The name of the roles in the namespaces in which hooks make Jobs."""
 MANAGED_BY = "app.kubernetes.io/managed-by"
 OWNER = "fleet"
+AGENT_NAMESPACES = (NAMESPACE, "fleet-agents")
+"""Where agents run: `fleet cluster install` puts them into the first, and the Helm chart into the second, so that Pod
+Security admission can be strict in the controller's namespace."""
 AGENT_LABELS = {"app.kubernetes.io/name": "fleet-agent"}
 """Labels of the pods of the agent's DaemonSet."""
 
@@ -98,7 +101,8 @@ def _rule(permission: Permission) -> dict[str, Any]:
     verbs = list(permission.verbs)
     if permission.url:
         return {"nonResourceURLs": [permission.url], "verbs": verbs}
-    return {"apiGroups": [permission.group], "resources": [permission.resource], "verbs": verbs}
+    names = {"resourceNames": [permission.name]} if permission.name else {}
+    return {"apiGroups": [permission.group], "resources": [permission.resource], **names, "verbs": verbs}
 
 
 def _files() -> list[dict[str, Any]]:

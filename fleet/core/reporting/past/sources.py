@@ -79,6 +79,7 @@ def sourced_facts(
             ("kernel arguments", machine.kernel_arguments, reach),
             ("layered", ", ".join(machine.layered), reach),
             ("changed in /etc", _changed(machine), reach),
+            ("live patches", ", ".join(machine.live_patches), reach),
         ]
     facts = [SourcedFact(fact, value, source, seen) for fact, value, source in rows if value]
     facts += [fact for record in records for fact in _of_record(record)]
