@@ -11,12 +11,13 @@ from fleet.app.reporting.past import moment_at
 from fleet.app.reporting.status import etas, fleet_status
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.wiring.home import Home
-from fleet.core.exposure.answering import ComingRelease, answer
+from fleet.app.wiring.sboms import ReleaseSboms, content_of
+from fleet.core.exposure.answering import ComingRelease, ExposureSources, answer
+from fleet.core.exposure.declared import VexStatement, read_vex
 from fleet.core.exposure.exposure_report import ExposureReport
+from fleet.core.exposure.formats.read import read_advisory
 from fleet.core.exposure.question import AdvisoryQuestion, ExposureQuestion
-from fleet.core.exposure.read import read_advisory
 from fleet.core.objects.node import NodeRef
-from fleet.core.records.errors import UsageError
 from fleet.core.reporting.selection import Selection, select
 from fleet.core.rollout.rollout import Rollout
 
@@ -25,12 +26,17 @@ LARGEST = 64 * 1024 * 1024
 
 
 def exposure(
-    home: Home, questions: Sequence[ExposureQuestion], selection: Selection, at: datetime | None = None
+    home: Home,
+    questions: Sequence[ExposureQuestion],
+    selection: Selection,
+    at: datetime | None = None,
+    vex: tuple[VexStatement, ...] = (),
 ) -> ExposureReport:
     """Returns the answers for the selected part of the fleet, now or at a past moment. Only the database is read.
 
-    What fixes a node at a past moment is what its stream had then: rollouts and plans are those of now, and left out.
-    Raises UsageError for an unknown cluster, site or pool, and for a moment of which nothing is known.
+    `vex` is what is declared about images and live patches. What fixes a node at a past moment is what its stream had
+    then: rollouts and plans are those of now, and left out. Raises UsageError for an unknown cluster, site or pool, and
+    for a moment of which nothing is known.
     """
     if at is None:
         now, policy = home.now(), home.policy_if_any()
@@ -38,9 +44,8 @@ def exposure(
     else:
         now, (status, policy), coming = at, moment_at(home, at, selection), _nothing
     nodes = [node for node in select(status, selection).nodes if node.state != "orphan"]
-    answers = tuple(
-        answer(question, nodes, policy, now, coming, home.store.software) for question in questions
-    )
+    sources = ExposureSources(coming, home.store.software, ReleaseSboms(home.policy_file).of, vex)
+    answers = tuple(answer(question, nodes, policy, now, sources) for question in questions)
     return ExposureReport(now, answers)
 
 
@@ -50,20 +55,19 @@ def _nothing(node: NodeRef) -> Sequence[ComingRelease]:
 
 def advisories(paths: Iterable[Path]) -> list[ExposureQuestion]:
     """Returns the question that each file asks. Raises UsageError for a file that cannot be read or is no advisory."""
-    return [AdvisoryQuestion(read_advisory(_content(path), str(path))) for path in paths]
+    return [
+        AdvisoryQuestion(read_advisory(content_of(path, LARGEST, "the file of an advisory"), str(path)))
+        for path in paths
+    ]
 
 
-def _content(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
-    except OSError as error:
-        raise UsageError(
-            f"{path} cannot be read: {error.strerror or error}", "give the file of an advisory"
-        ) from None
-    if len(content) > LARGEST:
-        raise UsageError(f"{path} is larger than {LARGEST >> 20} MiB", "give the file of one advisory")
-    return content
+def vex_statements(paths: Iterable[Path]) -> tuple[VexStatement, ...]:
+    """Returns what OpenVEX documents declare. Raises UsageError for a file that cannot be read or is none."""
+    return tuple(
+        statement
+        for path in paths
+        for statement in read_vex(content_of(path, LARGEST, "the file of an OpenVEX document"), str(path))
+    )
 
 
 class _Coming:

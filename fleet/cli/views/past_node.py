@@ -73,6 +73,7 @@ def _facts(found: NodeDetails, now: datetime) -> Iterator[tuple[str, str]]:
     yield "labels", ", ".join(f"{key}={value}" for key, value in sorted(found.labels.items()))
     yield "layered", ", ".join(node.layered)
     yield "/etc", _changed_files(node.etc)
+    yield "live patches", ", ".join(node.live_patches)
     yield "failed units", ", ".join(node.failed_units)
     yield "rollouts", ", ".join(found.rollouts)
     yield "first seen", f"{found.first_seen:%Y-%m-%d %H:%M} UTC" if found.first_seen is not None else ""

@@ -22,6 +22,7 @@ class PastSoftware(Struct, frozen=True, gc=False):
     booted: Release | None = None
     """None: no agent reported a release."""
     layered: tuple[str, ...] = ()
+    live_patches: tuple[str, ...] = ()
 
 
 class HistoryRow(Struct, frozen=True, gc=False):

@@ -21,9 +21,11 @@ ETC_MOST = 128
 """Maximum number of files in /etc that are reported as changed."""
 UNITS_MOST = 64
 """Maximum number of failed systemd units."""
+LIVE_PATCHES_MOST = 64
+"""Maximum number of live patches of the kernel."""
 NAME_MOST = 256
-"""Maximum length, in characters, of the name of a package, unit or operating system, of a version, digest, kernel or
-boot id."""
+"""Maximum length, in characters, of the name of a package, unit, live patch or operating system, of a version, digest,
+kernel or boot id."""
 MESSAGE_MOST = 4096
 """Maximum length of the agent's message about its work, in characters."""
 LOG_MOST = 8192
@@ -136,6 +138,8 @@ class Machine(Struct, frozen=True, gc=False):
     """None if the machine's system cannot compare /etc with its release, or no agent has reported it yet."""
     units: Units | None = None
     """None if the machine has no systemd, or no agent has reported its units yet."""
+    live_patches: tuple[str, ...] = ()
+    """Names of the live patches that the kernel runs, sorted; at most LIVE_PATCHES_MOST."""
     reported: bool = False
     """True if an agent has written the status at least once."""
     log_ask: LogAsk | None = None

@@ -62,6 +62,8 @@ class StatusNode(Struct, frozen=True):
     """The kernel's command line without secrets, as the machine's agent reports it. Empty: not reported."""
     layered: tuple[str, ...] = ()
     """Packages that were installed on top of the booted release."""
+    live_patches: tuple[str, ...] = ()
+    """Names of the live patches that the kernel runs, as the machine's agent reports them."""
     systemd: str = ""
     """The state of the machine's systemd: running, degraded, starting, ... Empty: the machine has no systemd, or
     nothing was reported."""
@@ -208,6 +210,7 @@ def describe(known: KnownNode, names: ReleaseNames, part: RolloutPart | None, re
         pods=known.pods,
         kernel_arguments=machine.kernel_arguments if machine is not None else "",
         layered=machine.layered if machine is not None else (),
+        live_patches=machine.live_patches if machine is not None else (),
         systemd=machine.units.state if machine is not None and machine.units is not None else "",
         failed_units=machine.units.failed if machine is not None and machine.units is not None else (),
         reference_digest=booted.reference_digest if booted is not None else "",

@@ -181,6 +181,7 @@ def status(machine: Machine) -> dict[str, object]:
         "kernelArguments": machine.kernel_arguments or None,
         "layered": list(machine.layered) or None,
         "etc": _etc(machine.etc),
+        "livePatches": list(machine.live_patches) or None,
         "units": _units(machine.units),
         "booted": _release(machine.booted),
         "staged": _release(machine.staged),

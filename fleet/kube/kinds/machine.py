@@ -67,6 +67,7 @@ class MachineStatus(ApiStruct, frozen=True):
     kernel_arguments: str = ""
     layered: tuple[str, ...] | None = None
     etc: EtcWire | None = None
+    live_patches: tuple[str, ...] | None = None
     units: UnitsWire | None = None
     booted: ReleaseWire | None = None
     staged: ReleaseWire | None = None
@@ -103,6 +104,7 @@ def machine_of(found: MachineWire) -> Machine:
         layered=tuple(intern(name) for name in status.layered or ()),
         etc=_etc(status.etc),
         units=_units(status.units),
+        live_patches=tuple(intern(name) for name in status.live_patches or ()),
         reported=found.status is not None,
         resource_version=meta.resource_version,
     )

@@ -10,6 +10,7 @@ from fleet.core.objects.machine import (
     ARGUMENTS_MOST,
     ETC_MOST,
     LAYERED_MOST,
+    LIVE_PATCHES_MOST,
     MESSAGE_MOST,
     NAME_MOST,
     EtcChanges,
@@ -37,6 +38,7 @@ def described(machine: Machine, seen: Observation, work: Work | None) -> Machine
         layered=tuple(name[:NAME_MOST] for name in seen.layered[:LAYERED_MOST]),
         etc=_etc(seen.etc),
         units=bounded(seen.units),
+        live_patches=tuple(sorted({name[:NAME_MOST] for name in seen.live_patches})[:LIVE_PATCHES_MOST]),
         reported=True,
     )
 

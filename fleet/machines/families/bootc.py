@@ -114,6 +114,7 @@ class Bootc:
             await shell.kernel_arguments(self._host),
             units=await shell.units(self._host),
             etc=await self._etc.changes(boot_id),
+            live_patches=await shell.live_patches(self._host),
         )
 
     async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:

@@ -36,6 +36,8 @@ class Observation(Struct, frozen=True):
     etc: EtcChanges | None = None
     """The files in /etc that are not as the booted release brings them. None where the system cannot compare them, or
     has not done so yet."""
+    live_patches: tuple[str, ...] = ()
+    """Names of the live patches that the kernel runs; empty where the family does not report them."""
 
     def boots_next(self) -> Release:
         """Returns the release that a reboot would boot."""

@@ -197,6 +197,7 @@ class RpmOstree:
             status.booted.layered,
             await shell.units(self._host),
             await self._etc.changes(boot_id),
+            await shell.live_patches(self._host),
         )
 
     async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:

@@ -72,8 +72,8 @@ class NodeHistoryTable(Table, table=True):
     node_condition: int | None = Field(sa_type=BigInteger)
     """The document with Ready, cordon, taints, annotations."""
     machine_profile: int | None = Field(sa_type=BigInteger)
-    """The document with OS family, kernel arguments, layered packages. NULL, like all of `machine_...`: there was no
-    machine."""
+    """The document with OS family, kernel arguments, layered packages, live patches. NULL, like all of `machine_...`:
+    there was no machine."""
     machine_boot: int | None = Field(sa_type=BigInteger)
     machine_software: int | None = Field(sa_type=BigInteger)
     """The document with the booted, staged and rollback release and the kernel, as the agent reports them."""

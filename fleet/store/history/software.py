@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -23,6 +24,7 @@ SOFTWARE = ("node_software", "machine_software", "machine_profile")
 """The columns that say what a node runs."""
 
 
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _VALID = (
     "SELECT known.cluster, known.name, known.id, row.valid_from FROM known_node AS known "
     "CROSS JOIN node_history AS row WHERE row.node = known.id AND (row.valid_to IS NULL OR row.valid_to > ?) "
@@ -44,7 +46,7 @@ _CHANGES = (
     f"AND last.valid_from < now.valid_from AND ({_DIFFERS}) ORDER BY last.valid_from DESC LIMIT 1) "
     "LEFT JOIN node_history AS next ON next.node = now.node AND next.valid_from = ("
     "SELECT first.valid_from FROM node_history AS first WHERE first.node = now.node "
-    "AND (row.valid_from IS NULL OR first.valid_from > row.valid_from) ORDER BY first.valid_from LIMIT 1) "
+    "AND first.valid_from > coalesce(row.valid_from, ?) ORDER BY first.valid_from LIMIT 1) "
     "WHERE now.node = wanted.node AND now.valid_from = wanted.begin"
 )
 
@@ -65,7 +67,7 @@ class SqlSoftwareHistory:
     def changes(self, rows: Sequence[HistoryRow]) -> dict[int, SoftwareChange]:
         """Returns, by the node's number, where the software of each row began to run, and what ran before."""
         with self._database.read() as transaction:
-            found = list(_changes(transaction, rows))
+            found = list(_changes(transaction, rows, self._database.bind(EVER)))
             texts = documents.bodies(transaction, {ident for row in found for ident in _documents(row)})
         reader = _Reader(texts)
         return {row[0]: _change(row, reader) for row in found}
@@ -77,12 +79,15 @@ class SqlSoftwareHistory:
         return {cluster: moment(first) for cluster, first in rows}
 
 
-def _changes(transaction: Transaction, rows: Sequence[HistoryRow]) -> Iterator[Row]:
+def _changes(transaction: Transaction, rows: Sequence[HistoryRow], ever: Any) -> Iterator[Row]:
+    """`ever`: a bound time before all rows."""
     for first in range(0, len(rows), AT_ONCE):
         some = rows[first : first + AT_ONCE]
         marks = ", ".join("(?, ?)" for _ in some)
         values = [value for row in some for value in (row.node, row.begin)]
-        yield from transaction.all(f"WITH wanted (node, begin) AS (VALUES {marks}) {_CHANGES}", values)
+        yield from transaction.all(
+            f"WITH wanted (node, begin) AS (VALUES {marks}) {_CHANGES}", [*values, ever]
+        )
 
 
 def _documents(row: Row) -> list[int]:
@@ -113,6 +118,7 @@ class _MachinePart(Struct, frozen=True, gc=False):
 
 class _ProfilePart(Struct, frozen=True, gc=False):
     layered: tuple[str, ...] = ()
+    live_patches: tuple[str, ...] = ()
 
 
 _NODE = msgspec.json.Decoder(_NodePart)
@@ -130,13 +136,14 @@ class _Reader:
     def software(self, ids: Row) -> PastSoftware:
         if ids not in self._software:
             node, machine, profile = ("{}" if ident is None else self._texts[ident] for ident in ids)
-            kubelet, agent = read(_NODE, node), read(_MACHINE, machine)
+            kubelet, agent, own = read(_NODE, node), read(_MACHINE, machine), read(_PROFILE, profile)
             self._software[ids] = PastSoftware(
                 kubelet.os_image,
                 kubelet.kernel or agent.kernel,
                 kubelet.kubelet,
                 agent.booted,
-                read(_PROFILE, profile).layered,
+                own.layered,
+                own.live_patches,
             )
         return self._software[ids]
 

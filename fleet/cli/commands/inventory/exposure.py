@@ -33,13 +33,24 @@ def exposure(
         typer.Option(metavar="VERSION", help="A version of the operating system, or bounds: '<4152.2.0'."),
     ] = None,
     package: Annotated[
-        Names, typer.Option(metavar="NAME", help="A package that is layered on the booted release.")
+        Names,
+        typer.Option(
+            metavar="NAME",
+            help="A package, or bounds: 'openssl<3.2.4'. In the booted release (by its SBOM) or layered on it.",
+        ),
     ] = None,
     advisory: Annotated[
         list[Path] | None,
         typer.Option(
             metavar="FILE",
             help="A CVE record (JSON 5), an OSV record or a CSAF 2 document; repeatable.",
+        ),
+    ] = None,
+    vex: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="OpenVEX: what is declared about images and live patches; repeatable.",
         ),
     ] = None,
     cluster: Annotated[Names, typer.Option(metavar="NAME", help="Only this cluster.")] = None,
@@ -59,6 +70,7 @@ def exposure(
     be judged: fleet does not guess.
     """
     from fleet.app.reporting.exposure import exposure as find
+    from fleet.app.reporting.exposure import vex_statements
     from fleet.cli.terminal.output import note
     from fleet.cli.views.past import heading
     from fleet.core.reporting.selection import Selection
@@ -66,7 +78,9 @@ def exposure(
     questions = _questions(condition, version or (), package or (), advisory or ())
     selection = Selection(tuple(cluster or ()), tuple(site or ()), tuple(pool or ()))
     home = home_of(context)
-    found = find(home, questions, selection, moment_of(home, at, "--at") if at else None)
+    found = find(
+        home, questions, selection, moment_of(home, at, "--at") if at else None, vex_statements(vex or ())
+    )
     if at and output in ("table", "wide"):
         note(heading(found.at))
     _print(found, output)

@@ -58,6 +58,7 @@ def sourced_facts(
             ("kernel arguments", machine.kernel_arguments, reach),
             ("layered", ", ".join(machine.layered), reach),
             ("changed in /etc", _changed(machine), reach),
+            ("live patches", ", ".join(machine.live_patches), reach),
         ]
     return tuple(
         SourcedFact(fact, value, source, seen, conflicts.get(fact, ""))

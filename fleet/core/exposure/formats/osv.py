@@ -13,8 +13,9 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from fleet.core.exposure.advisory import SecurityAdvisory, severity_named
-from fleet.core.exposure.software import NodeSoftware, distribution_of
-from fleet.core.exposure.verdict import ExposureVerdict
+from fleet.core.exposure.contents import ContainedPackage
+from fleet.core.exposure.software import NodeSoftware, distribution_of, with_live_patches
+from fleet.core.exposure.verdict import ExposureVerdict, worst
 from fleet.core.versions import dpkg, linux, rpm
 
 Version = Annotated[str, Meta(max_length=256)]
@@ -66,7 +67,8 @@ class PackageStatement(Struct, frozen=True):
     affected: AffectedPackage
 
     def judge(self, software: NodeSoftware) -> ExposureVerdict | None:
-        """Judges the node's kernel, if the package is the kernel of its distribution, or the upstream kernel."""
+        """Judges the node's kernel, if the package is the kernel of its distribution, or the upstream kernel; and the
+        packages of the booted release, where its SBOM is there."""
         package = self.affected.package
         if package is None:
             return None
@@ -75,11 +77,32 @@ class PackageStatement(Struct, frozen=True):
             found = _upstream(self.id, software)
         else:
             found = _packaged(package, software)
-        return (
-            found
-            if found is None or isinstance(found, ExposureVerdict)
-            else _judge(self.id, self.affected, found)
-        )
+        if found is None:
+            return self._in_contents(package, software)
+        if isinstance(found, ExposureVerdict):
+            return found
+        return with_live_patches(_judge(self.id, self.affected, found), software)
+
+    def _in_contents(self, package: OsvPackage, software: NodeSoftware) -> ExposureVerdict | None:
+        distribution, contents = distribution_of(software.os_image), software.contents
+        if distribution is None or contents is None:
+            return None
+        if not _same_distribution(package.ecosystem, distribution.name, distribution.version):
+            return None
+        found = [
+            _judge(
+                self.id,
+                self.affected,
+                PackageVersion(f"{one.name} {one.version}", one.version, _order_of(one)),
+            )
+            for one in contents.packages.get(package.name, ())
+        ]
+        none = f"{package.name} is not in {contents.source}"
+        return worst(found) or ExposureVerdict("not_affected", "not-installed", none)
+
+
+def _order_of(package: ContainedPackage) -> Callable[[str, str], int | None]:
+    return lambda _, wanted: package.compare(wanted)
 
 
 def _upstream(advisory: str, software: NodeSoftware) -> PackageVersion | ExposureVerdict:

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from fleet.core.exposure.advisory import SecurityAdvisory, severity_named
-from fleet.core.exposure.software import NodeSoftware, distribution_of
+from fleet.core.exposure.software import NodeSoftware, distribution_of, with_live_patches
 from fleet.core.exposure.verdict import ExposureVerdict
 from fleet.core.versions import rpm
 
@@ -114,8 +114,10 @@ class ProductStatement(Struct, frozen=True):
             return None
         what = f"{kernel.package} {kernel.package_version}"
         if not product.version:
-            return _whole_product(self, what)
-        return _by_version(self, what, rpm.compare(kernel.package_version, product.version))
+            found: ExposureVerdict | None = _whole_product(self, what)
+        else:
+            found = _by_version(self, what, rpm.compare(kernel.package_version, product.version))
+        return with_live_patches(found, software) if found is not None else None
 
 
 def _packages_of(kernel: str) -> frozenset[str]:

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from fleet.core.exposure import csaf, cve_record, osv
 from fleet.core.exposure.advisory import SecurityAdvisory
+from fleet.core.exposure.formats import csaf, cve_record, osv
 from fleet.core.records.errors import UsageError
 from fleet.core.text.encoding import in_utf8
 

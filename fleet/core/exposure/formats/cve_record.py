@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from fleet.core.exposure.advisory import AdvisoryStatement, SecurityAdvisory, severity_named
-from fleet.core.exposure.software import NodeSoftware
+from fleet.core.exposure.software import NodeSoftware, with_live_patches
 from fleet.core.exposure.verdict import ExposureVerdict
 from fleet.core.versions import linux, semantic
 
@@ -87,7 +87,7 @@ class KernelStatement(Struct, frozen=True):
                 "unknown", "backports", _backports(kernel.name, self.id, kernel.lineage == "unknown")
             )
         status, entry = _decide(self.product, version, linux.key, linux.is_at_most)
-        return _verdict(self.id, f"Linux {kernel.base}", status, entry)
+        return with_live_patches(_verdict(self.id, f"Linux {kernel.base}", status, entry), software)
 
 
 class KubeletStatement(Struct, frozen=True):
