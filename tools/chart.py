@@ -32,6 +32,7 @@ _AGENTS_NAMESPACE = "{{ .Values.agent.namespace }}"
 _SPACE = "namespace-of-jobs"
 
 AGENT = "fleet-agent"
+ROLLOUT_USERS = "fleet-rollout-users"
 
 JsonObject = Mapping[str, Any]
 
@@ -75,7 +76,7 @@ def plain() -> str:
 def _templates() -> dict[str, str]:
     """Returns the templates by name: one for each kind of purpose, in the order of `fleet cluster install`."""
     files: dict[str, list[str]] = {}
-    for manifest in manifests("set by agent.yaml"):
+    for manifest in manifests("set by agent.yaml", policy=True):
         if manifest.kind in ("Namespace", "DaemonSet"):
             continue  # the chart's own, which have values
         files.setdefault(_file_of(manifest), []).append(_template(manifest))
@@ -90,6 +91,8 @@ def _templates() -> dict[str, str]:
 def _file_of(manifest: Manifest) -> str:
     if manifest.kind == "CustomResourceDefinition":
         return "crds.yaml"
+    if manifest.name == ROLLOUT_USERS:
+        return "rollout-users.yaml"
     return "controller-roles.yaml" if manifest.name == CONTROLLER else "agent.yaml"
 
 
