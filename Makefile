@@ -16,7 +16,7 @@ PLAIN := tests/contract tests/playbooks tests/programs tests/property tests/simu
 # Tests on real servers that start within seconds: the lab's API server, which Go builds once; kubectl; kind; ZooKeeper.
 SERVERS := tests/cluster/test_agent.py tests/cluster/test_build.py tests/cluster/test_contract.py \
 	tests/cluster/test_identity.py tests/cluster/test_install.py tests/cluster/test_job_hooks.py tests/cluster/test_kube.py tests/cluster/test_lab.py \
-	tests/cluster/test_rest.py tests/cluster/test_restored_etcd.py tests/cluster/test_chart.py tests/chart tests/gates tests/registry tests/kubectl tests/kind tests/quorums
+	tests/cluster/test_rest.py tests/cluster/test_restored_etcd.py tests/cluster/test_chart.py tests/cluster/test_permissions.py tests/cluster/test_agent_attempts.py tests/chart tests/gates tests/registry tests/kubectl tests/kind tests/quorums
 # Whole rollouts on the lab's API server with faults, kills and overload: minutes each.
 ROLLOUTS := tests/cluster/test_kill_matrix.py tests/cluster/test_fencing.py tests/cluster/test_rollout.py \
 	tests/cluster/test_weather.py tests/cluster/test_scheduler.py tests/cluster/test_returns.py \

@@ -32,7 +32,6 @@ _AGENTS_NAMESPACE = "{{ .Values.agent.namespace }}"
 _SPACE = "namespace-of-jobs"
 
 AGENT = "fleet-agent"
-ROLLOUT_USERS = "fleet-rollout-users"
 
 JsonObject = Mapping[str, Any]
 
@@ -91,9 +90,9 @@ def _templates() -> dict[str, str]:
 def _file_of(manifest: Manifest) -> str:
     if manifest.kind == "CustomResourceDefinition":
         return "crds.yaml"
-    if manifest.name == ROLLOUT_USERS:
-        return "rollout-users.yaml"
-    return "controller-roles.yaml" if manifest.name == CONTROLLER else "agent.yaml"
+    if manifest.name == CONTROLLER:
+        return "controller-roles.yaml"
+    return "agent.yaml" if manifest.name.startswith(AGENT) else "users.yaml"
 
 
 def _guarded(text: str, condition: str | None) -> Iterator[str]:
@@ -113,7 +112,9 @@ def _template(manifest: Manifest) -> str:
                 named["namespace"] = "AGENTS"
     text = _dumped(body)
     if manifest.kind == "ClusterRole" and manifest.name == CONTROLLER:
-        text += f"{{{{- if .Values.controller.worksOnMachines }}}}\n{_dumped(rules([REMOTE], ''))}{{{{- end }}}}\n"
+        text += (
+            f"{{{{- if .Values.controller.worksOnMachines }}}}\n{_dumped(rules(REMOTE, ''))}{{{{- end }}}}\n"
+        )
     return text.replace("namespace: AGENTS", f"namespace: {_AGENTS_NAMESPACE}")
 
 

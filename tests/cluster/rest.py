@@ -6,8 +6,9 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import urllib3
@@ -46,26 +47,33 @@ class Cluster:
             self._headers |= {"impersonate-user": user, "impersonate-group": "system:masters"}
 
     def call(
-        self, method: str, path: str, body: Json | None = None, patch: str = "merge"
+        self,
+        method: str,
+        path: str,
+        body: Json | None = None,
+        patch: str = "merge",
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> tuple[int, Json]:
-        """One request; the status and the decoded body, whatever they are."""
+        """One request; the status and the decoded body, whatever they are. `headers`: those besides the usual ones."""
         deadline = time.monotonic() + (self._patience if method == "GET" else 0.0)
         while True:
             try:
-                return self._send(method, path, body, patch)
+                return self._send(method, path, body, patch, headers)
             except urllib3.exceptions.HTTPError:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(_RETRY_SECONDS)  # noqa: TID251 - between two looks at the condition
 
-    def _send(self, method: str, path: str, body: Json | None, patch: str) -> tuple[int, Json]:
+    def _send(
+        self, method: str, path: str, body: Json | None, patch: str, headers: Mapping[str, str]
+    ) -> tuple[int, Json]:
         form = "yaml" if patch == "apply" else "json"
         kind = f"application/{patch}-patch+{form}" if method == "PATCH" else "application/json"
         response = self._pool.request(
             method,
             self._url + path,
             body=None if body is None else json.dumps(body),
-            headers={**self._headers, "content-type": kind, "accept": "application/json"},
+            headers={**self._headers, "content-type": kind, "accept": "application/json", **headers},
             timeout=30,
             retries=False,
         )

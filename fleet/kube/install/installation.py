@@ -102,7 +102,8 @@ def _rule(permission: Permission) -> dict[str, Any]:
     verbs = list(permission.verbs)
     if permission.url:
         return {"nonResourceURLs": [permission.url], "verbs": verbs}
-    return {"apiGroups": [permission.group], "resources": [permission.resource], "verbs": verbs}
+    names = {"resourceNames": [permission.name]} if permission.name else {}
+    return {"apiGroups": [permission.group], "resources": [permission.resource], **names, "verbs": verbs}
 
 
 def _files(*part: str) -> list[dict[str, Any]]:

@@ -6,11 +6,15 @@ import re
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from fleet.config import default_policy_text, loads
 from fleet.core.records.errors import ConfigError
 
 DOCS = Path(__file__).parents[4] / "docs"
+PAGE = DOCS / "crds.md"
 FENCED = re.compile(r"```yaml\n(.*?)```", re.DOTALL)
 INDENTED = re.compile(r"(?:^    .*\n|^\n)+", re.MULTILINE)
 REST = (
@@ -19,6 +23,19 @@ REST = (
     "streams: [{name: stable, releases: [{version: '1'}]}]\npools: [{name: workers}]\n",
 )
 """What examples leave out."""
+
+
+def objects_in_docs() -> list[dict[str, Any]]:
+    """The objects that docs/crds.md shows."""
+    text = PAGE.read_text(encoding="utf-8")
+    return [each for block in FENCED.findall(text) for each in yaml.load_all(block, Loader=_Loader)]
+
+
+class _Loader(yaml.SafeLoader):
+    """Leaves times as text, as kubectl does."""
+
+
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _Loader.construct_yaml_str)
 
 
 def examples() -> Iterator[str]:
