@@ -35,7 +35,7 @@ class _Loader(yaml.SafeLoader):
     """Leaves times as text, as kubectl does."""
 
 
-_Loader.add_constructor("tag:yaml.org,2002:timestamp", _Loader.construct_yaml_str)
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda loader, node: node.value)
 
 
 def examples() -> Iterator[str]:
