@@ -18,7 +18,7 @@ from fleet.core.releases.phasing import EPOCH, Phasing
 from fleet.core.releases.release import Advisory, Release, Stream
 from fleet.core.text.encoding import decoded
 
-SEVERITY = forms.one_of(("critical", "high", "medium", "low"), "critical, high, medium or low")
+SEVERITY = forms.one_of_these(("critical", "high", "medium", "low"), "critical, high, medium or low")
 EVER = datetime.min.replace(tzinfo=UTC)
 ReleaseList = tuple[Release, ...]
 

@@ -4,6 +4,7 @@ cluster reached by the pod's service account, and other clusters by kubeconfigs 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from msgspec import Struct
 
 from fleet.app.monitoring.server import ListenAddress, monitoring
 from fleet.app.operator.clusters import add_own, ensure_in_pod, follow
+from fleet.app.operator.own_pod import own_pod
 from fleet.app.rollouts.run import run
 from fleet.app.schedule.registry import jobs_of
 from fleet.app.wiring.home import Home
@@ -49,6 +51,7 @@ def operate(home: Home, settings: OperatorSettings, show: Callable[[str], None])
         retention=settings.retention,
         jobs=jobs_of(home),
         beside=lambda: _surroundings(home, settings, show),
+        own=own_pod(home, settings.cluster, os.environ),
     )
 
 

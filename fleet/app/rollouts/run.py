@@ -17,6 +17,7 @@ from fleet.app.wiring.sources.registry import source_of
 from fleet.app.wiring.sources.simulated_clock import running
 from fleet.core.policy.access import Role
 from fleet.core.records.retention import Retention
+from fleet.core.state.own_pod import OwnPod
 from fleet.drivers.timers.jobs import JobsOf, no_jobs
 from fleet.system.clock import WallClock
 
@@ -37,10 +38,11 @@ def run(
     retention: Retention = KEEP,
     jobs: JobsOf = no_jobs,
     beside: Beside = nullcontext,
+    own: OwnPod | None = None,
 ) -> None:
     """Runs a controller until SIGTERM or Ctrl-C; with `until_idle` until nothing is left to do. `retention` is how
     long deleted objects of clusters are kept. `jobs` returns the scheduled jobs that the policy asks for. `beside` is
-    open while the controller runs, such as a server for monitoring.
+    open while the controller runs, such as a server for monitoring. `own` is the pod that it runs in.
 
     Requests that have been sent when the signal comes are awaited, and the leases are released. Raises UsageError, and
     leads nothing, where the policy is wrong or needs a program that is not installed here.
@@ -49,7 +51,7 @@ def run(
     policy = home.policy_if_any()
     for row in home.store.clusters.list():
         source_of(home, row).ensure_tools(policy)
-    asyncio.run(_run(home, show, until_idle, retention, jobs, beside))
+    asyncio.run(_run(home, show, until_idle, retention, jobs, beside, own))
 
 
 def make_controller(
@@ -59,9 +61,10 @@ def make_controller(
     jobs: JobsOf = no_jobs,
     connect: Connect | None = None,
     pace: Pace | None = None,
+    own: OwnPod | None = None,
 ) -> Controller:
-    """Returns a controller of the home's fleet. `connect` opens its clusters; None: as the home has them. `pace` is that
-    of `Controller`; None: real time."""
+    """Returns a controller of the home's fleet. `connect` opens its clusters; None: as the home has them. `pace` and `own`
+    are those of `Controller`; None: real time, and no pod."""
     from fleet.drivers.controller import Controller
     from fleet.drivers.timers.pace import WALL
 
@@ -80,6 +83,7 @@ def make_controller(
         jobs=jobs,
         receivers=PolicyReceivers(home).current,
         pace=pace or WALL,
+        own=own,
     )
 
 
@@ -95,10 +99,11 @@ async def _run(
     retention: Retention,
     jobs: JobsOf,
     beside: Beside,
+    own: OwnPod | None,
 ) -> None:
     async def lead() -> None:
         async with running(home.clock), beside():
-            await make_controller(home, show, retention, jobs).run(until_idle)
+            await make_controller(home, show, retention, jobs, own=own).run(until_idle)
 
     work = asyncio.create_task(lead())
     stopped = False

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
-from fleet.core.objects.machine import Machine
+from fleet.core.objects.machine import EtcChanges, Machine
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.policy.policy import Policy, Pool
 from fleet.core.records.held import Held
@@ -62,6 +62,8 @@ class StatusNode(Struct, frozen=True, gc=False):
     """The kernel's command line without secrets, as the machine's agent reports it. Empty: not reported."""
     layered: tuple[str, ...] = ()
     """Packages that were installed on top of the booted release."""
+    live_patches: tuple[str, ...] = ()
+    """Names of the live patches that the kernel runs, as the machine's agent reports them."""
     systemd: str = ""
     """The state of the machine's systemd: running, degraded, starting, ... Empty: the machine has no systemd, or
     nothing was reported."""
@@ -69,6 +71,8 @@ class StatusNode(Struct, frozen=True, gc=False):
     reference_digest: str = ""
     """The digest in the reference by which the booted release was staged, such as that of an index over several
     architectures."""
+    etc: EtcChanges | UnsetType = UNSET
+    """The files in /etc that are not as the booted release brings them. Missing: nothing reports them."""
 
 
 WIDE: tuple[tuple[str, str], ...] = (
@@ -226,9 +230,11 @@ def describe(known: KnownNode, names: ReleaseNames, part: RolloutPart | None, re
         pods=known.pods,
         kernel_arguments=machine.kernel_arguments,
         layered=machine.layered,
+        live_patches=machine.live_patches,
         systemd=units.state if units is not None else "",
         failed_units=units.failed if units is not None else (),
         reference_digest=release.reference_digest,
+        etc=machine.etc if machine.etc is not None else UNSET,
     )
 
 

@@ -102,6 +102,12 @@ def node_of(texts: Texts) -> Node | None:
     return _decoded(_NODE, texts[:MACHINE_FROM])
 
 
+def profile_of(text: str) -> Node:
+    """Returns the node that a text of `node_profile` stands for, without what other parts have. Raises as `node_of`
+    does."""
+    return read(_NODE, text)
+
+
 def machine_of(texts: Texts) -> Machine | None:
     """Returns the machine that the texts stand for. Raises as `node_of` does."""
     return _decoded(_MACHINE, texts[MACHINE_FROM:])
@@ -109,20 +115,21 @@ def machine_of(texts: Texts) -> Machine | None:
 
 def software_of(text: str | None) -> Software:
     """Returns what the text of `node_software` or `machine_software` stands for. Raises as `node_of` does."""
-    return Software() if text is None else _read(_SOFTWARE, text)
+    return Software() if text is None else read(_SOFTWARE, text)
 
 
 def boot_of(text: str) -> str:
     """Returns the boot id that a text of `node_boot` or `machine_boot` stands for. Raises as `node_of` does."""
-    return str(_read(_BOOT, text).get("boot_id", ""))
+    return str(read(_BOOT, text).get("boot_id", ""))
 
 
 def _decoded(decoder: msgspec.json.Decoder[V], texts: Texts) -> V | None:
     inner = [text[1:-1] for text in texts if text is not None and text != "{}"]
-    return _read(decoder, f"{{{','.join(inner)}}}") if inner else None
+    return read(decoder, f"{{{','.join(inner)}}}") if inner else None
 
 
-def _read(decoder: msgspec.json.Decoder[V], text: str) -> V:
+def read(decoder: msgspec.json.Decoder[V], text: str) -> V:
+    """Returns what a text of the history stands for. Raises StoreError for a text that fleet cannot have written."""
     try:
         return decoder.decode(text)
     except (msgspec.DecodeError, TypeError) as error:

@@ -66,7 +66,7 @@ class KubeconfigSource:
                 await with_quorums(reading.snapshot, cluster, policy),
                 tuple(f"{rule_name(rule)}: {rule.why}" for rule in missing),
                 dict(reading.missing),
-                await _uid(cluster),
+                await cluster_uid(cluster),
             )
 
     async def boot_log(self, node: str, ask: LogAsk, seconds: float) -> str:
@@ -124,10 +124,12 @@ def kubeconfig_files(kubeconfig: Path | None) -> tuple[Path, ...]:
 
 
 def rule_name(permission: Permission) -> str:
-    """Returns an RBAC rule as text: `list, watch pods.policy in namespace fleet-system`, `get /readyz/etcd`."""
+    """Returns an RBAC rule as text: `list, watch pods.policy in namespace fleet-system`, `get namespaces kube-system`,
+    `get /readyz/etcd`."""
     group = f".{permission.group}" if permission.group else ""
     place = f" in namespace {permission.namespace}" if permission.namespace else ""
-    return f"{', '.join(permission.verbs)} {permission.url or permission.resource}{group}{place}"
+    name = f" {permission.name}" if permission.name else ""
+    return f"{', '.join(permission.verbs)} {permission.url or permission.resource}{group}{name}{place}"
 
 
 def _cluster(row: ClusterRow) -> KubeCluster:
@@ -140,7 +142,7 @@ def _cluster(row: ClusterRow) -> KubeCluster:
     return KubeCluster(row.name, CredentialSource(first, row.context, tuple(others)), WallClock())
 
 
-async def _uid(cluster: KubeCluster) -> str:
+async def cluster_uid(cluster: KubeCluster) -> str:
     """Returns the UID of the namespace kube-system; empty where fleet may not read the namespace."""
     from fleet.kube.objects.errors import ApiRequest
     from fleet.kube.objects.wire import ObjectWire

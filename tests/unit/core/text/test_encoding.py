@@ -12,7 +12,7 @@ import pytest
 
 from fleet.config.policy import load_file
 from fleet.config.stream import text_of
-from fleet.core.exposure.read import read_advisory
+from fleet.core.exposure.formats.read import read_advisory
 from fleet.core.text.encoding import decoded, in_utf8
 from fleet.feeds import documents
 from fleet.feeds.credentials import login
