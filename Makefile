@@ -24,7 +24,7 @@ ROLLOUTS := tests/cluster/test_kill_matrix.py tests/cluster/test_fencing.py test
 	tests/cluster/test_quorum.py
 # Hosts that reboot, and etcd: tests that use both cores by themselves, or count elections.
 ALONE := tests/etcd tests/machines/test_faults.py tests/machines/test_agents.py \
-	tests/machines/test_stacked.py tests/machines/test_agent_faults.py tests/machines/test_without_agents.py \
+	tests/machines/test_operator.py tests/machines/test_stacked.py tests/machines/test_agent_faults.py tests/machines/test_without_agents.py \
 	tests/machines/test_hosts.py::test_the_five_commands_of_the_readme_upgrade_them
 
 # Tests that depend on the behaviour of an API server and an etcd.

@@ -15,6 +15,7 @@ from fleet.app.standing.facts import automatic
 from fleet.app.standing.outlook import outlook
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.names import pool_named, there_is
+from fleet.app.wiring.source_records import only_in_sources
 from fleet.app.wiring.sources.registry import source_of
 from fleet.core.cluster.version_skew import skews
 from fleet.core.notifications.overview import undelivered
@@ -64,9 +65,15 @@ def fleet_status(home: Home, selection: Selection = EVERYTHING) -> FleetStatus:
         found,
         quorums=quorums_of(home, chosen, policy),
         standstill=stands,
+        only_in_sources=(only_in_sources(home, chosen, known) if _is_whole(selection) else {}) or UNSET,
         policies=_needy(home, policy, selection) or UNSET,
         undelivered=undelivered(home.store.messages.undelivered(), home.now()) or UNSET,
     )
+
+
+def _is_whole(selection: Selection) -> bool:
+    """Returns whether all nodes are selected: a machine that none of them is may be one of the others."""
+    return not (selection.clusters or selection.sites or selection.pools)
 
 
 def _needy(home: Home, policy: Policy, selection: Selection) -> tuple[StandingPool, ...]:

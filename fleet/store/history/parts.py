@@ -97,6 +97,12 @@ def node_of(texts: Texts) -> Node | None:
     return _decoded(_NODE, texts[:MACHINE_FROM])
 
 
+def profile_of(text: str) -> Node:
+    """Returns the node that a text of `node_profile` stands for, without what other parts have. Raises as `node_of`
+    does."""
+    return read(_NODE, text)
+
+
 def machine_of(texts: Texts) -> Machine | None:
     """Returns the machine that the texts stand for. Raises as `node_of` does."""
     return _decoded(_MACHINE, texts[MACHINE_FROM:])

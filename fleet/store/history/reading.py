@@ -76,3 +76,17 @@ def ends(transaction: Transaction) -> list[Row]:
         "WHERE known.kubelet_since IS NULL AND row.node = known.id AND row.node_profile IS NOT NULL "
         "GROUP BY known.cluster, known.name"
     )
+
+
+def departed(transaction: Transaction, after: Any) -> list[Row]:
+    """Returns cluster, name, end and the text of `node_profile` of the last row with a node, for nodes that are no longer
+    there and were there after the bound time."""
+    rows = transaction.all(
+        "SELECT known.cluster, known.name, row.valid_to, row.node_profile FROM known_node AS known "
+        "CROSS JOIN node_history AS row WHERE known.kubelet_since IS NULL AND row.node = known.id "
+        "AND row.node_profile IS NOT NULL AND row.valid_to > ? AND row.valid_to = ("
+        "SELECT max(last.valid_to) FROM node_history AS last "
+        "WHERE last.node = known.id AND last.node_profile IS NOT NULL)",
+        [after],
+    )
+    return list(_with_texts(transaction, rows, 3))

@@ -15,7 +15,7 @@ from fleet.core.records.retention import Retention
 from fleet.core.rollout.event import ClusterObject
 from fleet.store.db.database import Row, SqlDatabase, Transaction, in_utc, moment, moment_or_none
 from fleet.store.history import contacts, intervals, parts, reading
-from fleet.store.inventory import clusters, facts
+from fleet.store.inventory import clusters, facts, sources
 from fleet.store.inventory.facts import Changes, Writing
 from fleet.store.inventory.kinds import (
     BUDGET,
@@ -204,6 +204,14 @@ class SqlInventory:
             rows = reading.ends(transaction)
         return {(cluster, node): moment(last) for cluster, node, last in rows}
 
+    def departed(self, after: datetime) -> list[tuple[NodeRef, Node, datetime]]:
+        """Returns the nodes that are no longer there, with their identity alone, and when each was there last. Left out
+        are those that were gone by `after`."""
+        with self._database.read() as transaction:
+            rows = reading.departed(transaction, self._database.bind(after))
+        nodes = [(NodeRef(*row[:2]), parts.profile_of(row[3]), moment(row[2])) for row in rows]
+        return sorted(nodes, key=lambda found: found[0])
+
     def forget(self, retention: Retention, *, at: datetime, most: int = FORGOTTEN_AT_ONCE) -> int:
         """Deletes intervals that ended longer before `at` than `retention` allows, up to `most`, and returns how many.
         What holds now is kept. No lock is taken where there is nothing to delete."""
@@ -221,7 +229,7 @@ class SqlInventory:
                 deleted += intervals.forget(transaction, name, before, most - deleted)
             if deleted >= most:
                 break
-        return deleted
+        return deleted + sources.forget(self._database, before)
 
 
 News = tuple[FactKind[Any], Sequence[Any], Sequence[tuple[str, ...]]]
