@@ -167,7 +167,7 @@ def test_signature_of_the_sums_is_verified_and_is_no_other_files(dist: Path, tmp
         "-n",
         SIGNED_AS,
     ]
-    command += ["-s", tmp_path / f"{SUMS}.sig"]
+    command += ["-s", str(tmp_path / f"{SUMS}.sig")]
     for content, good in ((sums.read_bytes(), True), (sums.read_bytes().replace(b"0", b"1", 1), False)):
         ran = subprocess.run(command, input=content, capture_output=True, check=False)
         assert (ran.returncode == 0) == good, ran.stderr
