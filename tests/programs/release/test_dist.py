@@ -161,7 +161,7 @@ def test_signature_of_the_sums_is_verified_and_is_no_other_files(dist: Path, tmp
         "-Y",
         "verify",
         "-f",
-        tmp_path / "allowed",
+        str(tmp_path / "allowed"),
         "-I",
         "release@fleet",
         "-n",
