@@ -11,7 +11,6 @@ from msgspec.structs import replace
 
 from fleet.app.reporting.explain import find
 from fleet.app.reporting.status import (
-    EVERYTHING,
     clusters_of,
     fleet_status,
     is_whole,
@@ -33,7 +32,7 @@ from fleet.core.reporting.past.as_of import policy_at, rollouts_at, without_unkn
 from fleet.core.reporting.past.differences import FleetDiff, differences
 from fleet.core.reporting.past.node_details import NodeDetails, details
 from fleet.core.reporting.past.node_life import Interval, LifeEvent, NodeLife, NodeRun, life
-from fleet.core.reporting.selection import Selection, select
+from fleet.core.reporting.selection import EVERYTHING, Selection, select
 from fleet.core.reporting.status import FleetStatus
 from fleet.core.rollout.codec import from_record
 from fleet.core.rollout.decisions import StepFinished
