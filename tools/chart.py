@@ -83,7 +83,7 @@ def plain() -> str:
 def _templates() -> dict[str, str]:
     """Returns the templates by name: one for each kind of purpose, in the order of `fleet cluster install`."""
     files: dict[str, list[str]] = {}
-    for manifest in manifests("set by agent.yaml"):
+    for manifest in manifests("set by agent.yaml", policy=True):
         if manifest.kind in ("Namespace", "DaemonSet"):
             continue  # the chart's own, which have values
         files.setdefault(_file_of(manifest), []).append(_template(manifest))
