@@ -54,6 +54,7 @@ def test_controller_in_the_cluster_upgrades_its_own_nodes_and_the_control_plane(
     print(f"etcd: {len(writer.times)} writes, longest gap {writer.gap:.2f} s; {voters.timeline}")
     print(f"API: {reader.answers} answers, longest gap {reader.gap:.2f} s; {reader.errors}")
     print(f"leaders: {leaders.changes}; taken over after {leaders.takeovers} s")
+    assert leaders.takeovers, "the leader has given the lead back before its node went"
     assert not client.errors
     assert client.fewest >= REPLICAS - 1
     assert judged(MEMBERS, voters.timeline) == [], voters.timeline
