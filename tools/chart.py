@@ -18,7 +18,15 @@ from typing import Any
 
 import yaml
 
-from fleet.kube.install.installation import CONTROLLER, MANAGED_BY, Manifest, manifests, roles_of_jobs, rules
+from fleet.kube.install.installation import (
+    CONTROLLER,
+    MANAGED_BY,
+    OPERATOR_ROLE,
+    Manifest,
+    manifests,
+    roles_of_jobs,
+    rules,
+)
 from fleet.kube.objects.permissions import REMOTE
 from tools.go_programs import program
 
@@ -75,7 +83,7 @@ def plain() -> str:
 def _templates() -> dict[str, str]:
     """Returns the templates by name: one for each kind of purpose, in the order of `fleet cluster install`."""
     files: dict[str, list[str]] = {}
-    for manifest in manifests("set by agent.yaml"):
+    for manifest in manifests("set by agent.yaml", policy=True):
         if manifest.kind in ("Namespace", "DaemonSet"):
             continue  # the chart's own, which have values
         files.setdefault(_file_of(manifest), []).append(_template(manifest))
@@ -90,7 +98,7 @@ def _templates() -> dict[str, str]:
 def _file_of(manifest: Manifest) -> str:
     if manifest.kind == "CustomResourceDefinition":
         return "crds.yaml"
-    if manifest.name == CONTROLLER:
+    if manifest.name in (CONTROLLER, OPERATOR_ROLE):
         return "controller-roles.yaml"
     return "agent.yaml" if manifest.name.startswith(AGENT) else "users.yaml"
 

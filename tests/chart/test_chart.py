@@ -47,7 +47,7 @@ def unlike_in_the_chart(body: Json) -> Json:
 def test_chart_has_every_object_that_fleet_installs_with_the_same_content() -> None:
     image = "registry.example/fleet:0.1.0"
     rendered = objects(ONE_NAMESPACE)
-    for manifest in manifests(image, remote=True):
+    for manifest in manifests(image, remote=True, policy=True):
         found = unlike_in_the_chart(bare(rendered[manifest.kind, manifest.name]))
         assert found == bare(manifest.body), str(manifest)
 

@@ -33,8 +33,9 @@ class Refused(AssertionError):
 class Cluster:
     """One API server, as the user of a kubeconfig."""
 
-    def __init__(self, kubeconfig: Path, patience: float = 0.0) -> None:
-        """`patience`: seconds for which a GET is sent again over a connection that breaks."""
+    def __init__(self, kubeconfig: Path, patience: float = 0.0, user: str = "") -> None:
+        """`patience`: seconds for which a GET is sent again over a connection that breaks. `user`: who may do everything,
+        and is impersonated."""
         self._patience = patience
         client = config.new_client_from_config(str(kubeconfig), persist_config=False)
         self._pool: urllib3.PoolManager = client.rest_client.pool_manager
@@ -42,6 +43,8 @@ class Cluster:
         self._url: str = client.configuration.host
         bearer = client.configuration.auth_settings().get("BearerToken")
         self._headers = {"authorization": bearer["value"]} if bearer else {}
+        if user:
+            self._headers |= {"impersonate-user": user, "impersonate-group": "system:masters"}
 
     def call(
         self,

@@ -75,14 +75,16 @@ class RolloutObjects:
         """Carries out what the objects ask for, makes those that are missing, and writes statuses that have changed.
         Raises FleetError."""
         pools = {str(each["metadata"]["name"]): policy_name(each) for each in policies if _is_pool(each)}
-        wanted = await asyncio.to_thread(self._look, dict(objects), pools)
+        wanted = await asyncio.to_thread(self.wanted, dict(objects), pools)
         for each in wanted:
             if each.status != each.before:
                 await apply_status(self._transport, ROLLOUT, each.name, each.uid, each.status)
-        for name, spec in await asyncio.to_thread(self._missing, objects, pools):
+        for name, spec in await asyncio.to_thread(self.missing, objects, pools):
             await create_rollout(self._transport, name, spec)
 
-    def _look(self, objects: Mapping[str, JsonObject], pools: Mapping[str, str]) -> list[WantedStatus]:
+    def wanted(self, objects: Mapping[str, JsonObject], pools: Mapping[str, str]) -> list[WantedStatus]:
+        """Carries out what the objects ask for, and returns the status that each of them is to have. `pools`: the pool of
+        each UpgradePolicy, by its object's name. Raises StoreError."""
         found = []
         for each in objects.values():
             before = status_before(each, RolloutStatus)
@@ -154,7 +156,7 @@ class RolloutObjects:
         states = (ConditionState("Ready", "False", ConditionReason.REFUSED, refused), *others)
         return replace(status, conditions=updated(asked.before.conditions, states, asked.generation, now))
 
-    def _missing(
+    def missing(
         self, objects: Mapping[str, JsonObject], pools: Mapping[str, str]
     ) -> list[tuple[str, RolloutSpec]]:
         """Returns the objects to be made: those of active rollouts that have none."""

@@ -12,7 +12,6 @@ from msgspec import UNSET, Struct, UnsetType
 from fleet.app.operator.policy import AssembledPolicy
 from fleet.app.reporting.status import fleet_status, waiting_in
 from fleet.app.rollouts.rollouts import Rollouts
-from fleet.app.standing.facts import automatic
 from fleet.app.standing.outlook import outlook
 from fleet.app.wiring.home import Home
 from fleet.config.objects.kinds import KINDS
@@ -77,7 +76,7 @@ def known(home: Home, names: Mapping[str, str]) -> Known:
 
 
 def _waits(home: Home, policy: Policy) -> dict[str, ConditionState]:
-    names = [pool.name for pool in automatic(policy)]
+    names = [pool.name for pool in policy.automatic]
     return {
         pool.pool: ConditionState("Progressing", "False", ConditionReason.WAITING, pool.why.message)
         for pool in (outlook(home, names).pools if names else ())
