@@ -18,7 +18,15 @@ from typing import Any
 
 import yaml
 
-from fleet.kube.install.installation import CONTROLLER, MANAGED_BY, Manifest, manifests, roles_of_jobs, rules
+from fleet.kube.install.installation import (
+    CONTROLLER,
+    MANAGED_BY,
+    OPERATOR_ROLE,
+    Manifest,
+    manifests,
+    roles_of_jobs,
+    rules,
+)
 from fleet.kube.objects.permissions import REMOTE
 from tools.go_programs import program
 
@@ -75,7 +83,7 @@ def plain() -> str:
 def _templates() -> dict[str, str]:
     """Returns the templates by name: one for each kind of purpose, in the order of `fleet cluster install`."""
     files: dict[str, list[str]] = {}
-    for manifest in manifests("set by agent.yaml"):
+    for manifest in manifests("set by agent.yaml", policy=True):
         if manifest.kind in ("Namespace", "DaemonSet"):
             continue  # the chart's own, which have values
         files.setdefault(_file_of(manifest), []).append(_template(manifest))
@@ -90,7 +98,9 @@ def _templates() -> dict[str, str]:
 def _file_of(manifest: Manifest) -> str:
     if manifest.kind == "CustomResourceDefinition":
         return "crds.yaml"
-    return "controller-roles.yaml" if manifest.name == CONTROLLER else "agent.yaml"
+    if manifest.name in (CONTROLLER, OPERATOR_ROLE):
+        return "controller-roles.yaml"
+    return "agent.yaml" if manifest.name.startswith(AGENT) else "users.yaml"
 
 
 def _guarded(text: str, condition: str | None) -> Iterator[str]:
@@ -110,7 +120,9 @@ def _template(manifest: Manifest) -> str:
                 named["namespace"] = "AGENTS"
     text = _dumped(body)
     if manifest.kind == "ClusterRole" and manifest.name == CONTROLLER:
-        text += f"{{{{- if .Values.controller.worksOnMachines }}}}\n{_dumped(rules([REMOTE], ''))}{{{{- end }}}}\n"
+        text += (
+            f"{{{{- if .Values.controller.worksOnMachines }}}}\n{_dumped(rules(REMOTE, ''))}{{{{- end }}}}\n"
+        )
     return text.replace("namespace: AGENTS", f"namespace: {_AGENTS_NAMESPACE}")
 
 

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleet.cli.line import GLOBAL, run_line
@@ -53,7 +54,14 @@ def run(args: Sequence[str]) -> int:
 def _invoke(line: Sequence[str]) -> object:
     from fleet.cli.command_tree import first_word
 
-    return _command(first_word(line, GLOBAL))(line, prog_name="fleet", standalone_mode=False)
+    name = program_name(sys.argv[0])
+    return _command(first_word(line, GLOBAL))(line, prog_name=name, standalone_mode=False)
+
+
+def program_name(path: str) -> str:
+    """Returns the name of the program in help and usage. `path`: as which it was started; kubectl starts its plugins as
+    kubectl-NAME, for users who write `kubectl NAME`."""
+    return "kubectl fleet" if Path(path).stem == "kubectl-fleet" else "fleet"
 
 
 @cache

@@ -21,7 +21,7 @@ from fleet.cli.commands import (
 )
 from fleet.cli.commands.alerting import notifications
 from fleet.cli.commands.evidence import audit, exceptions, reports
-from fleet.cli.commands.inventory import drift, exposure, inventory, nodes
+from fleet.cli.commands.inventory import drift, exposure, inventory, nodes, sources
 from fleet.cli.commands.lab import labs
 from fleet.cli.commands.lab.demo import demo
 from fleet.cli.help_format import CommandList
@@ -43,7 +43,7 @@ class FleetCommands(CommandList):
     order = (
         *("init", "sync", "status", "diff", "explain", "exposure", "drift", "orphans", "lint", "window"),
         *("plan", "rollout", "run", "schedule", "notify", "report", "exception", "audit", "access"),
-        *("cluster", "node", "agent"),
+        *("cluster", "node", "inventory", "agent"),
         *("demo", "lab"),
     )
 
@@ -139,5 +139,6 @@ app.command(rich_help_panel=ROLLOUTS)(controllers.operator)
 app.add_typer(clusters.app, name="cluster", rich_help_panel=CLUSTERS)
 app.command(rich_help_panel=CLUSTERS)(controllers.agent)
 app.add_typer(nodes.app, name="node", rich_help_panel=CLUSTERS)
+app.add_typer(sources.app, name="inventory", rich_help_panel=CLUSTERS)
 app.command(rich_help_panel=LAB)(demo)
 app.add_typer(labs.app, name="lab", rich_help_panel=LAB)

@@ -16,7 +16,7 @@ def access(reader: Reader) -> Access:
     part = reader.block("access")
     default: UserMethod = "os"
     method = part.value("identity", forms.choice(METHODS), default)
-    key = part.value("token_key", forms.TEXT, "")
+    key = part.value("token_key", forms.FILE, "")
     cluster = part.value("cluster", forms.NAME, "")
     roles = {role: _holders(part.block(str(role))) for role in Role}
     if not reader.has("access"):

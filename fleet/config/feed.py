@@ -189,7 +189,7 @@ def _cincinnati(reader: Reader, folder: Path) -> FeedSource:
 
 def _flatcar(reader: Reader, folder: Path) -> FeedSource:
     part, default = reader.block("flatcar"), FlatcarFeed("")
-    keyring = part.value("keyring", forms.TEXT, "")
+    keyring = part.value("keyring", forms.FILE, "")
     path = folder.absolute() / expanded(keyring)
     if keyring and not path.is_file():
         part.problem(f"expected a file with public keys, found that {shown(str(path))} is none", "keyring")

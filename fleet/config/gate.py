@@ -107,7 +107,7 @@ def _prometheus(reader: Reader, common: dict[str, Any]) -> AnyGate:
         query=part.required("query", forms.TEXT, ""),
         below=part.value("below", forms.DECIMAL, None),
         above=part.value("above", forms.DECIMAL, None),
-        token_file=part.value("token_file", forms.TEXT, ""),
+        token_file=part.value("token_file", forms.FILE, ""),
     )
     if gate.below is None and gate.above is None:
         part.problem("expected below, above or both, found none")

@@ -80,7 +80,7 @@ def _program(reader: Reader, common: dict[str, Any], command: tuple[str, ...]) -
                 "it may have a secret in it, and plans, journal and reports show it: use secrets", key
             )
     folder = reader.folder
-    secrets = reader.pairs("secrets", VARIABLE, forms.TEXT)
+    secrets = reader.pairs("secrets", VARIABLE, forms.FILE)
     return CommandHook(
         **common,
         command=command,
@@ -99,7 +99,7 @@ def _shell(reader: Reader, common: dict[str, Any], of: str) -> AnyHook:
 
 def _http(reader: Reader, common: dict[str, Any], of: str) -> AnyHook:
     part = reader.block("http")
-    token_file = part.value("token_file", forms.TEXT, "")
+    token_file = part.value("token_file", forms.FILE, "")
     folder = reader.folder
     return HttpHook(
         **common,
@@ -112,7 +112,7 @@ def _http(reader: Reader, common: dict[str, Any], of: str) -> AnyHook:
 def _playbook(reader: Reader, common: dict[str, Any], of: str) -> AnyHook:
     if of != "node":
         reader.problem(f"expected command, http or job before and after a {of}, found a playbook", "playbook")
-    path = reader.folder / expanded(reader.value("playbook", forms.TEXT, ""))
+    path = reader.folder / expanded(reader.value("playbook", forms.FILE, ""))
     if reader.has("playbook") and (mistake := mistake_in(path)):
         reader.problem(f"expected a playbook, {mistake}", "playbook")
     return PlaybookHook(**common, playbook=str(path))
@@ -136,7 +136,7 @@ def _job(reader: Reader, common: dict[str, Any], of: str) -> AnyHook:
 
 def _template(reader: Reader) -> str:
     """Returns the Job's `spec` as JSON, from a manifest in the file or beside it."""
-    file, text = reader.value("file", forms.TEXT, ""), reader.value("template", forms.SCRIPT, "")
+    file, text = reader.value("file", forms.FILE, ""), reader.value("template", forms.SCRIPT, "")
     if bool(file) == bool(text):
         reader.problem(f"expected file or template, found {'both' if file else 'neither'}")
         return ""

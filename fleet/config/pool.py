@@ -128,7 +128,7 @@ def playbooks(reader: Reader, base: dict[str, str]) -> dict[str, str]:
     part = reader.block("playbooks")
     found = dict(base)
     for step in PLAYBOOKS:
-        text = part.value(step, forms.TEXT, "")
+        text = part.value(step, forms.FILE, "")
         if not text:
             continue
         path = reader.folder / expanded(text)

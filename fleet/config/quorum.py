@@ -108,7 +108,7 @@ def _snapshot(reader: Reader, folder: Path) -> SnapshotRule | None:
 
 def _access(reader: Reader, folder: Path) -> EtcdAccess:
     endpoints = reader.values("endpoints", network_forms.ENDPOINT)
-    paths = {key: reader.value(key, forms.TEXT, "") for key in ("ca", "cert", "key")}
+    paths = {key: reader.value(key, forms.FILE, "") for key in ("ca", "cert", "key")}
     if bool(paths["cert"]) != bool(paths["key"]):
         reader.problem("expected both cert and key, found one", "cert" if paths["cert"] else "key")
     files = {key: str((folder / path).absolute()) if path else "" for key, path in paths.items()}

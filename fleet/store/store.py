@@ -13,6 +13,7 @@ from fleet.store.history.software import SqlSoftwareHistory
 from fleet.store.inventory.clusters import Clusters
 from fleet.store.inventory.held import SqlBlockerStore
 from fleet.store.inventory.inventory import SqlInventory
+from fleet.store.inventory.sources import SqlSources
 from fleet.store.jobs import SqlJobs
 from fleet.store.journal.checkpoints import Checkpoints
 from fleet.store.journal.folds import SqlFolds
@@ -36,6 +37,7 @@ class Store:
         self.clusters = Clusters(database)
         self.inventory = SqlInventory(database)
         self.software = SqlSoftwareHistory(database)
+        self.sources = SqlSources(database)
         self.plans = Plans(database)
         self.held = SqlBlockerStore(database)
         self.requests = SqlRequestCounts(database)

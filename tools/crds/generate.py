@@ -12,7 +12,7 @@ import yaml
 
 from tools.crds.kinds import Kind, kinds
 
-MANIFESTS = Path(__file__).parents[2] / "fleet" / "kube" / "install" / "manifests"
+MANIFESTS = Path(__file__).parents[2] / "fleet" / "kube" / "install" / "manifests" / "policy"
 FIRST = 21
 HEAD = "# Generated: python -m tools.crds.generate\n"
 

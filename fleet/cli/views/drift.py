@@ -74,7 +74,7 @@ def orphans(report: OrphanReport) -> Text:
         return Text("Every source agrees: there is no orphan.")
     text = Text()
     for one in report.findings:
-        where = one.cluster if one.kind == "unseen-cluster" else f"{one.cluster}/{one.name}"
+        where = one.name if one.kind == "unseen-cluster" or not one.cluster else f"{one.cluster}/{one.name}"
         age = f", for {ago(one.since, report.at)}" if one.since is not None else ""
         text.append(where, "yellow").append(f": {one.message}{age} ").append(f"({one.kind})\n", "dim")
         text.append(f"  -> {one.remedy}\n")

@@ -23,15 +23,14 @@ FILES = 5
 
 def details(found: NodeDetails, now: datetime) -> Text:
     """Returns a line for each fact."""
-    node = found.status
-    head = Text(f"{node.name} in {node.cluster}", "bold")
+    head = _head(found)
     rows = [(name, value) for name, value in _facts(found, now) if value]
     return Text("\n").join([head, columns((), [(f"  {name}", value) for name, value in rows])])
 
 
 def sources(found: NodeDetails, now: datetime) -> Text:
     """Returns a line for each value that a source reports, and below it what contradicts the value."""
-    head = Text(f"{found.status.name} in {found.status.cluster}", "bold")
+    head = _head(found)
     if not found.sources:
         return Text("\n").join([head, Text("No source has reported anything.")])
     rows = [
@@ -41,6 +40,10 @@ def sources(found: NodeDetails, now: datetime) -> Text:
     conflicts = {one.fact: one.conflict for one in found.sources if one.conflict}
     lines = [Text(f"conflict: {fact}: {why}", "yellow") for fact, why in conflicts.items()]
     return Text("\n").join([head, columns(("FACT", "VALUE", "SOURCE", "AGE"), rows), *lines])
+
+
+def _head(found: NodeDetails) -> Text:
+    return Text(f"{found.status.name} in {found.status.cluster or 'no cluster'}", "bold")
 
 
 def _age(seen: datetime | None, now: datetime) -> str:

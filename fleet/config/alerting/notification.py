@@ -35,7 +35,7 @@ def _notification(reader: Reader, pool: forms.ValueForm[str]) -> Notification:
     given = [key for key in ("url_file", "url_env") if reader.has(key)]
     if len(given) != 1:
         reader.problem(f"expected one of url_file and url_env, found {' and '.join(given) or 'none'}")
-    file = reader.value("url_file", forms.TEXT, "")
+    file = reader.value("url_file", forms.FILE, "")
     return Notification(
         name=reader.required("name", forms.NAME, ""),
         url_file=str(reader.folder / expanded(file)) if file else "",

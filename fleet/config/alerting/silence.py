@@ -38,8 +38,8 @@ def _silence(reader: Reader) -> SilenceRule:
         alertmanager=reader.required("alertmanager", SERVER, ""),
         matchers=reader.pairs("matchers", LABEL, VALUE),
         required=reader.flag("required", False),
-        token_file=reader.value("token_file", forms.TEXT, ""),
-        ca_file=reader.value("ca_file", forms.TEXT, ""),
+        token_file=reader.value("token_file", forms.FILE, ""),
+        ca_file=reader.value("ca_file", forms.FILE, ""),
     )
     if not any(NODE in value for value in rule.matchers.values()):
         reader.problem(

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.config.document.forms import TEXT, ValueForm
+from fleet.config.document.forms import FILE, TEXT, ValueForm
 
 
 class AskedKey(Struct, frozen=True):
@@ -31,5 +31,5 @@ class AskedKey(Struct, frozen=True):
         return replace(first, required=self.required or other.required)
 
     @property
-    def _says(self) -> tuple[bool, bool]:
-        return self.kind != "value", self.form is not TEXT
+    def _says(self) -> tuple[bool, int]:
+        return self.kind != "value", 0 if self.form is TEXT else 1 if self.form is FILE else 2

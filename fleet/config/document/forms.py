@@ -120,6 +120,8 @@ def _share(text: str) -> float:
 
 
 TEXT = ValueForm("text", _text)
+FILE = TEXT._replace(expected="text")
+"""The path of a file that has to be where fleet runs."""
 SCRIPT = ValueForm("text, which may have several lines", _script)
 NAMESPACE = matching("the name of a namespace", r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 VERSION = ValueForm(

@@ -11,7 +11,20 @@ from msgspec import Struct
 DriftKind = Literal[
     "release", "digest", "kernel", "kubelet", "kernel-arguments", "layered", "etc", "failed-units"
 ]
-OrphanKind = Literal["no-node", "no-agent", "not-ready", "slot-of-deleted", "same-machine", "unseen-cluster"]
+OrphanKind = Literal[
+    "no-node",
+    "no-agent",
+    "not-ready",
+    "slot-of-deleted",
+    "same-machine",
+    "renamed",
+    "only-in-source",
+    "ambiguous",
+    "unseen-cluster",
+]
+"""renamed: the machine of the node had another name, whose Node is gone. only-in-source: no cluster has the machine, and
+a source outside of the clusters does; its `cluster` is empty. ambiguous: a source has a machine that may be one of
+several nodes."""
 
 
 class DriftFinding(Struct, frozen=True):

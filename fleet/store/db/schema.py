@@ -5,7 +5,7 @@ from __future__ import annotations
 from fleet.core.records.errors import SchemaError
 from fleet.store.db.database import SqlDatabase
 
-NEWEST = "0010"
+NEWEST = "0011"
 """The newest migration in `migrations/versions`; a test compares them. Migrations count upwards."""
 VERSION_TABLE = "fleet_schema"
 """The table in which Alembic keeps the version. Its name is fleet's own, so that another program's database is not
