@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fleet.app.operator.watched import RESOURCES
 from fleet.lab import Lab
 from tests.cluster.observer import NodeLimits, Observer
 from tests.cluster.operators import Kubelets, operators
@@ -55,6 +56,12 @@ def condition(found: Json, kind: str) -> tuple[str, str]:
     return next(((each["status"], each["reason"]) for each in conditions if each["type"] == kind), ("", ""))
 
 
+def served(cluster: Cluster) -> bool:
+    """Whether the API server serves the new kinds, which takes a moment after their definitions."""
+    answers = [cluster.call("GET", f"{API}/{plural}")[0] for plural in RESOURCES.values()]
+    return set(answers) == {200}
+
+
 def who(cluster: Cluster) -> str:
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
     review = cluster.create("/apis/authentication.k8s.io/v1/selfsubjectreviews", body)
@@ -77,6 +84,7 @@ def test_lead_is_handed_over_before_the_leaders_own_node_is_drained(
         begun as (_, cluster, _),
         operators(cluster, lab.kubeconfig, lab.server, tmp_path / "pods", database, 2) as kubelets,
     ):
+        wait(lambda: served(cluster), lambda: "the new kinds are not served", 60)
         cluster.create(f"{API}/upgradepolicies", POLICY)
         until(cluster, "upgradepolicies/workers", "Ready", ("True", "InForce"), kubelets)
         nowhere = {"selector": {"matchLabels": {"pool": "other"}}, "stream": "nowhere"}
