@@ -73,6 +73,7 @@ check-quick: $(SET_UP)
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
+	$(BIN)/zizmor --offline --quiet .github/workflows
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint --offline playbooks
 
 lab: $(SET_UP)
@@ -179,6 +180,12 @@ image-test: $(SET_UP)
 sbom: $(SET_UP)
 	@mkdir -p build
 	$(BIN)/python -m tools.sbom >build/sbom.json
+
+# Builds what a release has, in dist: wheel, source, chart, manifests, bill of materials, SHA256SUMS. The same commit gives
+# the same bytes. TAG=v0.1.0 refuses another version; KEY=FILE signs SHA256SUMS with an ssh key.
+.PHONY: dist
+dist: $(SET_UP)
+	$(BIN)/python -m tools.dist --tag "$(TAG)" --key "$(KEY)"
 
 # Finds known vulnerabilities of these packages in an unpacked copy of OSV's database of PyPI: make scan OSV=FOLDER. No
 # network.

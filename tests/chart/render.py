@@ -18,14 +18,18 @@ from tools.go_programs import program
 Json = dict[str, Any]
 
 
-def helm() -> Path:
-    """Returns helm. Skips the test where it cannot be built; with CI=true the test fails."""
+def built(name: str) -> Path:
+    """Returns helm or actionlint. Skips the test where it cannot be built; with CI=true the test fails."""
     try:
-        return program("helm")
+        return program(name)
     except LabError as error:
         if os.environ.get("CI") == "true":
-            pytest.fail(f"there is no helm: {error}")
-        pytest.skip(f"there is no helm: {error}")
+            pytest.fail(f"there is no {name}: {error}")
+        pytest.skip(f"there is no {name}: {error}")
+
+
+def helm() -> Path:
+    return built("helm")
 
 
 def run(*arguments: str, values: Json | None = None) -> subprocess.CompletedProcess[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import FleetError, HeldError, UsageError
 from fleet.core.rollout.codec import to_record
 from fleet.core.rollout.commands import HostsClaimed
+from fleet.system.event_loop import result_of
 
 if TYPE_CHECKING:
     from fleet.store import ClusterRow
@@ -116,7 +116,7 @@ def check(home: Home, name: str) -> ClusterCheck:
 
 def _inspect(home: Home, row: ClusterRow) -> tuple[ClusterCheck, Snapshot]:
     policy, source = home.policy_if_any(), source_of(home, row)
-    seen = asyncio.run(source.inspect(policy))
+    seen = result_of(source.inspect(policy))
     return checked(row, seen, policy, hosts_alone=source.hosts_alone), seen.snapshot
 
 
@@ -176,4 +176,4 @@ def claim(home: Home, name: str, reason: str) -> dict[str, ClaimResult]:
     claimer = source_of(home, home.store.clusters.get(name)).claimer()
     claimed = HostsClaimed(cluster=name, reason=reason)
     home.store.journal.append([to_record(claimed)], at=home.now(), actor=caller.actor)
-    return asyncio.run(claimer())
+    return result_of(claimer())

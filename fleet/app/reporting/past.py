@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from fleet.app.reporting.explain import find
 from fleet.app.reporting.status import (
-    EVERYTHING,
     clusters_of,
     fleet_status,
+    is_whole,
     known_in,
     policy_for,
     refuse_unknown,
@@ -20,7 +21,7 @@ from fleet.app.reporting.status import (
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.names import there_is
-from fleet.app.wiring.source_records import machine_alone, records_of
+from fleet.app.wiring.source_records import machine_alone, only_in_sources, records_of
 from fleet.app.wiring.sources.registry import source_of
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy
@@ -31,7 +32,7 @@ from fleet.core.reporting.past.as_of import policy_at, rollouts_at, without_unkn
 from fleet.core.reporting.past.differences import FleetDiff, differences
 from fleet.core.reporting.past.node_details import NodeDetails, details
 from fleet.core.reporting.past.node_life import Interval, LifeEvent, NodeLife, NodeRun, life
-from fleet.core.reporting.selection import Selection, select
+from fleet.core.reporting.selection import EVERYTHING, Selection, select
 from fleet.core.reporting.status import FleetStatus
 from fleet.core.rollout.codec import from_record
 from fleet.core.rollout.decisions import StepFinished
@@ -79,7 +80,8 @@ def _at(home: Home, at: datetime, selection: Selection) -> Moment:
     rollouts = Rollouts.load(home.store).all
     policy = policy_at(policy_for(home, known), rollouts, at)
     found = overview(at, clusters_of(home, rows, known, {}), known, policy, rollouts_at(rollouts, at))
-    found = replace(found, nodes=without_unknown_steps(found.nodes))
+    unseen = only_in_sources(home, rows, known, at) if is_whole(selection) else {}
+    found = replace(found, nodes=without_unknown_steps(found.nodes), only_in_sources=unseen or UNSET)
     refuse_unknown(selection, found, policy)
     return select(found, selection), known, policy
 

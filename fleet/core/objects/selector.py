@@ -53,7 +53,7 @@ class Selector(Struct, frozen=True, gc=False, rename="camel"):
         for key, value in self.match_labels.items():
             if labels.get(key) != value:
                 return False
-        return all(requirement.matches(labels) for requirement in self.match_expressions)
+        return not self.match_expressions or all(each.matches(labels) for each in self.match_expressions)
 
 
 def covers(wide: Selector, narrow: Selector) -> bool:

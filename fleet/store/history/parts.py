@@ -8,6 +8,7 @@ has. What a machine is asked to do, and how far it is, has no history here: the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -56,7 +57,6 @@ COLUMNS = tuple(part.column for part in PARTS)
 MACHINE_FROM = COLUMNS.index("machine_profile")
 """The parts before are those of the node."""
 OWN = tuple(part.column for part in PARTS if part.own)
-_ENCODE: tuple[Callable[[Any], str], ...] = tuple(encoder_of(part.type, part.fields) for part in PARTS)
 
 
 class Software(Struct, frozen=True, gc=False):
@@ -83,12 +83,17 @@ _BOOT = msgspec.json.Decoder(dict[str, str])
 _SOFTWARE = msgspec.json.Decoder(Software)
 
 
+@cache
+def _encoders() -> tuple[Callable[[Any], str], ...]:
+    return tuple(encoder_of(part.type, part.fields) for part in PARTS)
+
+
 def texts_of(node: Node | None, machine: Machine | None) -> Texts:
     """Returns the texts of the parts. Equal objects have equal texts."""
     things: Mapping[type[Any], Any] = {Node: node, Machine: machine}
     return tuple(
         None if (thing := things[part.type]) is None else encode(thing)
-        for part, encode in zip(PARTS, _ENCODE, strict=True)
+        for part, encode in zip(PARTS, _encoders(), strict=True)
     )
 
 

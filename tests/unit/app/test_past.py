@@ -12,7 +12,6 @@ from msgspec.structs import replace
 
 from fleet.app.reporting.exposure import exposure
 from fleet.app.reporting.past import diff, node_details, node_history, status_at
-from fleet.app.reporting.status import EVERYTHING
 from fleet.app.wiring.home import Home
 from fleet.cli.main import run
 from fleet.core.exposure.question import condition
@@ -23,6 +22,7 @@ from fleet.core.records.errors import UsageError
 from fleet.core.records.journal import JournalRecord
 from fleet.core.records.retention import Retention
 from fleet.core.reporting.past.differences import ChangedField
+from fleet.core.reporting.selection import EVERYTHING
 from fleet.core.rollout.codec import to_record
 from fleet.core.rollout.commands import RolloutStarted
 from fleet.core.rollout.decisions import RolloutFinished, StepFinished

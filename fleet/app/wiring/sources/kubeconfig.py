@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleet.app.wiring.home import Home
-from fleet.app.wiring.quorums import guarded, with_quorums
 from fleet.app.wiring.sources.source import HostClaimer, Inspection
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.machine import LogAsk
@@ -35,10 +34,14 @@ class KubeconfigSource:
         self._home, self._row = home, row
 
     async def connect(self) -> ClusterPipeline:
+        from fleet.app.wiring.quorums import guarded
+
         policy = self._home.policy_if_any()
         return guarded(_cluster(self._row), self._row.site, policy, self._home.played)
 
     async def read(self, policy: Policy) -> Snapshot:
+        from fleet.app.wiring.quorums import with_quorums
+
         async with self.api_server() as cluster:
             reading = await cluster.read(self._row.site, self._home.now())
             return await with_quorums(reading.snapshot, cluster, policy)
@@ -46,6 +49,8 @@ class KubeconfigSource:
     async def inspect(self, policy: Policy) -> Inspection:
         """Reads the cluster before it is added, and finds which permissions fleet lacks there. Raises ForbiddenError
         where fleet may not list nodes or pods."""
+        from fleet.app.wiring.quorums import with_quorums
+
         async with self.api_server() as cluster:
             missing = await cluster.forbidden(policy.remote, job_namespaces(policy, self._row.name))
             unreadable = [
