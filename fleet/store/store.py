@@ -87,6 +87,6 @@ class Store:
 def _connect(address: DatabaseAddress, create: bool) -> SqlDatabase:
     if address.kind == "sqlite":
         return SqliteDatabase(address, create=create)
-    from fleet.store.db.postgres import PostgresDatabase
+    from fleet.store.db.postgres.database import PostgresDatabase
 
     return PostgresDatabase(address)

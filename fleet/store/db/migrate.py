@@ -46,11 +46,11 @@ def engine_of(address: DatabaseAddress) -> Engine:
         return create_engine(
             "sqlite://", creator=lambda: opening.connect(address, create=True), poolclass=NullPool
         )
-    from fleet.store.db import postgres
+    from fleet.store.db.postgres.connection import connect
 
     return create_engine(
         "postgresql+psycopg://",
-        creator=lambda: postgres.connect(address, autocommit=False),
+        creator=lambda: connect(address, autocommit=False).connection,
         poolclass=NullPool,
     )
 
@@ -66,8 +66,10 @@ def _lock(address: DatabaseAddress, connection: Connection) -> None:
     if address.kind == "sqlite":
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     else:
-        from fleet.store.db.postgres import lock_key
+        from fleet.store.db.postgres.connection import SETTINGS
+        from fleet.store.db.postgres.database import lock_key
 
+        connection.exec_driver_sql(SETTINGS)
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({lock_key('schema')})")
 
 
@@ -77,8 +79,8 @@ def _refusal(address: DatabaseAddress, error: DBAPIError) -> StoreError:
         return sqlite.refusal(address, cause)
     from psycopg import Error
 
-    from fleet.store.db import postgres
+    from fleet.store.db.postgres.refusals import refusal
 
     if isinstance(cause, Error):
-        return postgres.refusal(address, cause)
+        return refusal(address, cause)
     return StoreError(address.without_password(str(error)))
