@@ -132,6 +132,8 @@ class Controller:
         self._jobs = jobs
         self._pace = pace
         self._identity = own_identity()
+        self._seen = ""
+        """The place that the journal had come to for this process. A database that does not have it has lost entries."""
         self._refused = ""
         """The last reported reason why the controller does not work."""
 
@@ -210,6 +212,7 @@ class Controller:
             self._measure,
             AllHooks(pipelines),
             self._pace.pause,
+            self._seen,
         )
         silencer = Silencer(self._database.journal, lambda: executor.rollouts, self._wall)
         for pipeline in pipelines.values():
@@ -264,6 +267,7 @@ class Controller:
                 self._notary.sign()
             return executor
         finally:
+            self._seen = executor.place or self._seen
             await silencer.close()
             await notifier.close()
             await schedule.close()

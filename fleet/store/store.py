@@ -72,6 +72,15 @@ class Store:
         """Returns where the database is, for messages."""
         return self.database.address.shown
 
+    def risks(self) -> tuple[str, ...]:
+        """Returns what a failover or a crash of the database's server may lose, each with the remedy. Raises
+        StoreError."""
+        if self.database.address.kind == "sqlite":
+            return ()
+        from fleet.store.db.postgres.durability import durability, risks
+
+        return risks(durability(self.database))
+
     def close(self) -> None:
         self.database.close()
 

@@ -43,14 +43,24 @@ def connect(address: DatabaseAddress, *, autocommit: bool = True) -> Opened:
     """Connects to the server. With several hosts and no `target_session_attrs` in the URL: to the primary, or to a
     standby while there is none. Raises psycopg.Error."""
     options = conninfo_to_dict(address.url)
-    several = "," in f"{options.get('host') or ''}{options.get('hostaddr') or ''}"
-    if not several or "target_session_attrs" in options:
+    if len(hosts_of(address)) == 1 or target_of(address):
         return _connect(options, autocommit)
     try:
         return _connect(options | {"target_session_attrs": PRIMARY}, autocommit)
     except psycopg.OperationalError:
         # A standby answers questions, and refuses what is written.
         return _connect(options, autocommit)
+
+
+def hosts_of(address: DatabaseAddress) -> list[str]:
+    """Returns the hosts that the URL names. Raises psycopg.Error for a URL that libpq cannot read."""
+    options = conninfo_to_dict(address.url)
+    return str(options.get("hostaddr") or options.get("host") or "").split(",")
+
+
+def target_of(address: DatabaseAddress) -> str:
+    """Returns the URL's `target_session_attrs`; empty: it has none."""
+    return str(conninfo_to_dict(address.url).get("target_session_attrs") or "")
 
 
 def _connect(options: dict[str, Any], autocommit: bool) -> Opened:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
-from threading import RLock
+from threading import RLock, Timer
 from typing import Any, LiteralString
 
 import psycopg
@@ -23,7 +23,6 @@ READ: LiteralString = (
     f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '{READ_SECONDS}s'; "
 )
 WRITE: LiteralString = f"BEGIN; SET LOCAL statement_timeout = '{BUSY_SECONDS}s'; "
-"""Limits the wait for a synchronous standby too, since a controller's leases lapse while it waits."""
 
 
 class PostgresTransaction:
@@ -55,17 +54,19 @@ class PostgresDatabase:
 
     @contextmanager
     def read(self) -> Iterator[PostgresTransaction]:
-        with self._transaction(READ) as transaction:
+        with self._transaction(READ, self._end) as transaction:
             yield transaction
 
     @contextmanager
     def write(self, lock: str) -> Iterator[PostgresTransaction]:
-        with self._transaction(WRITE) as transaction:
+        with self._transaction(WRITE, self._commit) as transaction:
             transaction.run("SELECT pg_advisory_xact_lock(?)", [lock_key(lock)])
             yield transaction
 
     @contextmanager
-    def _transaction(self, begin: LiteralString) -> Iterator[PostgresTransaction]:
+    def _transaction(
+        self, begin: LiteralString, end: Callable[[Cursor[Row]], None]
+    ) -> Iterator[PostgresTransaction]:
         with self._lock, self._errors():
             if self._opened.connection.closed:
                 # The server was restarted or closed the connection; a transaction that was open then has failed.
@@ -75,7 +76,7 @@ class PostgresDatabase:
                 try:
                     cursor.execute(begin + settings, prepare=False)
                     yield PostgresTransaction(cursor)
-                    self._commit(cursor)
+                    end(cursor)
                 except psycopg.errors.ReadOnlySqlTransaction:
                     # The server is a standby now: another one is, or will be, the primary.
                     connection.close()
@@ -85,11 +86,23 @@ class PostgresDatabase:
                         cursor.execute("ROLLBACK", prepare=False)
                     raise
 
-    def _commit(self, cursor: Cursor[Row]) -> None:
-        """Commits. Raises StoreError where the server has given up waiting for its synchronous standby: then it reports
-        success, with a warning. Source: PostgreSQL's `SyncRepWaitForLSN`."""
-        self._warned = False
+    def _end(self, cursor: Cursor[Row]) -> None:
+        """Ends a transaction that has written nothing: it waits for no standby."""
         cursor.execute("COMMIT", prepare=False)
+
+    def _commit(self, cursor: Cursor[Row]) -> None:
+        """Commits. Raises StoreError where no synchronous standby has confirmed the commit in time: the server, whose
+        time-outs do not apply to this wait, is asked to end it, and then reports success with a warning. Source:
+        PostgreSQL's `SyncRepWaitForLSN`."""
+        self._warned = False
+        cancel = Timer(BUSY_SECONDS, cursor.connection.cancel)
+        cancel.start()
+        try:
+            cursor.execute("COMMIT", prepare=False)
+        finally:
+            cancel.cancel()
+            # A request that is on its way would end the next statement.
+            cancel.join()
         if self._warned:
             raise unconfirmed(self.address)
 
