@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from fleet.lab.simulation.checker.invariant import Invariant
+from fleet.core.records.journal import JournalRecord
+from fleet.lab.simulation.builders import START
 from fleet.lab.simulation.coverage import Coverage
 from fleet.lab.simulation.history import History
-from fleet.lab.simulation.schedule import failovers, with_failovers
-from fleet.lab.simulation.wire import WatchStream
+from fleet.lab.simulation.journal import SimulatedJournal
+from fleet.lab.simulation.places import NotedPlaces
+from fleet.lab.simulation.schedule import with_failovers
 
 BLOCKS, BLOCK = 2, 20
+RECORD = JournalRecord("decision", "halt", "r-1")
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
@@ -23,15 +26,18 @@ def test_nothing_happens_twice_where_entries_are_lost(block: int) -> None:
     assert total.faults["failover"] > BLOCK
 
 
-def test_controller_that_ignores_what_a_lease_notes_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    lose = WatchStream.lose
-
-    def ignore(wire: WatchStream, why: str, at: float) -> None:
-        if "lease" not in why:
-            lose(wire, why, at)
-            return
-        wire.heard = True
-
-    monkeypatch.setattr(WatchStream, "lose", ignore)
-    found = (each.invariant for seed in range(60) for each in History(seed, failovers(seed)).run())
-    assert Invariant.EPOCH in found, "it stops at the first"
+def test_place_that_was_noted_is_missed_though_the_journal_has_as_many_entries_again() -> None:
+    journal = SimulatedJournal(lambda entry: None)
+    places = NotedPlaces(journal)
+    for _ in range(3):
+        journal.append([RECORD], START, "fleet@1")
+    places.note(["east"])
+    journal.append([RECORD], START, "fleet@1")
+    journal.lose(1)
+    assert not places.is_lost("east")
+    journal.lose(1)
+    assert places.is_lost("east") and not places.is_lost("west")
+    journal.append([RECORD], START, "fleet@2")
+    assert places.is_lost("east")
+    places.accept("east")
+    assert not places.is_lost("east")
