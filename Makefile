@@ -16,7 +16,7 @@ PLAIN := tests/contract tests/playbooks tests/programs tests/property tests/simu
 # Tests on real servers that start within seconds: the lab's API server, which Go builds once; kubectl; kind; ZooKeeper.
 SERVERS := tests/cluster/test_agent.py tests/cluster/test_build.py tests/cluster/test_contract.py \
 	tests/cluster/test_identity.py tests/cluster/test_install.py tests/cluster/test_job_hooks.py tests/cluster/test_kube.py tests/cluster/test_lab.py \
-	tests/cluster/test_rest.py tests/cluster/test_restored_etcd.py tests/gates tests/registry tests/kubectl tests/kind tests/quorums
+	tests/cluster/test_rest.py tests/cluster/test_restored_etcd.py tests/cluster/test_chart.py tests/cluster/test_permissions.py tests/cluster/test_agent_attempts.py tests/chart tests/gates tests/registry tests/kubectl tests/kind tests/quorums
 # Whole rollouts on the lab's API server with faults, kills and overload: minutes each.
 ROLLOUTS := tests/cluster/test_kill_matrix.py tests/cluster/test_fencing.py tests/cluster/test_rollout.py \
 	tests/cluster/test_weather.py tests/cluster/test_scheduler.py tests/cluster/test_returns.py \
@@ -24,7 +24,7 @@ ROLLOUTS := tests/cluster/test_kill_matrix.py tests/cluster/test_fencing.py test
 	tests/cluster/test_quorum.py
 # Hosts that reboot, and etcd: tests that use both cores by themselves, or count elections.
 ALONE := tests/etcd tests/machines/test_faults.py tests/machines/test_agents.py \
-	tests/machines/test_stacked.py tests/machines/test_agent_faults.py tests/machines/test_without_agents.py \
+	tests/machines/test_operator.py tests/machines/test_stacked.py tests/machines/test_agent_faults.py tests/machines/test_without_agents.py \
 	tests/machines/test_hosts.py::test_the_five_commands_of_the_readme_upgrade_them
 
 # Tests that depend on the behaviour of an API server and an etcd.
@@ -73,6 +73,7 @@ check-quick: $(SET_UP)
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
+	$(BIN)/zizmor --offline --quiet .github/workflows
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint --offline playbooks
 
 lab: $(SET_UP)
@@ -128,11 +129,18 @@ live: $(SET_UP)
 
 schemas: $(SET_UP)
 	$(BIN)/python docs/schemas/generate.py
+	$(BIN)/python -m tools.crds.generate
 
 # Writes docs/cli/ from the commands themselves.
 .PHONY: reference
 reference: $(SET_UP)
 	$(BIN)/python -m tools.cli_pages
+
+# Writes what the Helm chart has from elsewhere (tools/chart.py says from where), and deploy/manifests. Needs Go, which builds
+# helm the first time.
+.PHONY: chart
+chart: $(SET_UP)
+	$(BIN)/python -m tools.chart
 
 # The documentation as a site, in build/site. The first time it installs what builds it; building needs no network, and
 # stops at a link or anchor that leads nowhere and at a page that would fetch something from elsewhere.
@@ -158,10 +166,26 @@ lock:
 	uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
 		--python-version 3.11 --extra playbooks --constraints requirements.lock pyproject.toml -o deploy/requirements.lock
 
+# Builds the image of controller and agents, as an OCI image layout in build/image: two minutes. Needs mmdebstrap.
+.PHONY: image image-test
+image: $(SET_UP)
+	rm -rf build/image
+	$(BIN)/python -m tools.image build/image
+
+# Builds it twice from nothing and runs what is in it: five minutes. Needs root, and Debian's mmdebstrap and skopeo.
+image-test: $(SET_UP)
+	$(PYTEST) tests/image
+
 # Lists the image's Python packages, as CycloneDX: build/sbom.json.
 sbom: $(SET_UP)
 	@mkdir -p build
 	$(BIN)/python -m tools.sbom >build/sbom.json
+
+# Builds what a release has, in dist: wheel, source, chart, manifests, bill of materials, SHA256SUMS. The same commit gives
+# the same bytes. TAG=v0.1.0 refuses another version; KEY=FILE signs SHA256SUMS with an ssh key.
+.PHONY: dist
+dist: $(SET_UP)
+	$(BIN)/python -m tools.dist --tag "$(TAG)" --key "$(KEY)"
 
 # Finds known vulnerabilities of these packages in an unpacked copy of OSV's database of PyPI: make scan OSV=FOLDER. No
 # network.

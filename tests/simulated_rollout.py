@@ -17,6 +17,7 @@ from fleet.core.engine.gate_questions import GateAnswer
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.gate import GateVerdict
 from fleet.core.policy.policy import Policy
+from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.releases.release import Release
 from fleet.core.rollout.action import AnyAction, Outcome, Result
@@ -31,12 +32,19 @@ from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
 from fleet.core.state.hook_calls import HookAnswer, HookCall
+from fleet.core.state.own_pod import OwnPod
+from fleet.drivers.leadership import handing_over
 from fleet.lab.simulation.builders import NEW, START
 from fleet.model.behaviour import ClusterBehaviour
 from fleet.model.model import Model
 
 
 class SimulatedRollout:
+    own: OwnPod | None = None
+    """The pod of the controllers that start from now on."""
+    handing: Held | None = None
+    """Why the last turn asked for another controller to lead."""
+
     def __init__(
         self,
         snapshots: Sequence[Snapshot],
@@ -128,6 +136,7 @@ class SimulatedRollout:
                 self.engine.observe(event, self.now)
         self._end_hooks()
         decision = self.engine.decide(self.now)
+        self.handing = handing_over(decision.held.values())
         self._append([to_record(item) for item in decision.log])
         for action in decision.actions:
             answer = self.perform(action, self.at)
@@ -178,6 +187,7 @@ class SimulatedRollout:
     def kill(self) -> None:
         """The controller dies and another starts: from the journal and a fresh look."""
         self._running = []
+        self.handing = None
         self.engine = self._controller()
 
     def _controller(self) -> Engine:
@@ -189,7 +199,7 @@ class SimulatedRollout:
                 for action in pending
             ]
         )
-        engine = Engine(self.sites, rollouts)
+        engine = Engine(self.sites, rollouts, own=self.own)
         for model in self.models.values():
             model.advance(self.at)
             for thing in model.snapshot(self.now).objects():

@@ -21,7 +21,7 @@ from fleet.cli.commands import (
 )
 from fleet.cli.commands.alerting import notifications
 from fleet.cli.commands.evidence import audit, exceptions, reports
-from fleet.cli.commands.inventory import drift, exposure, inventory, nodes
+from fleet.cli.commands.inventory import drift, exposure, inventory, nodes, sources
 from fleet.cli.commands.lab import labs
 from fleet.cli.commands.lab.demo import demo
 from fleet.cli.help_format import CommandList
@@ -43,7 +43,7 @@ class FleetCommands(CommandList):
     order = (
         *("init", "sync", "status", "diff", "explain", "exposure", "drift", "orphans", "lint", "window"),
         *("plan", "rollout", "run", "schedule", "notify", "report", "exception", "audit", "access"),
-        *("cluster", "node", "agent"),
+        *("cluster", "node", "inventory", "agent"),
         *("demo", "lab"),
     )
 
@@ -68,7 +68,7 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-LONG_RUNNING = ("run", "agent")
+LONG_RUNNING = ("run", "operator", "agent")
 """Commands that run as services: their log is their output."""
 
 
@@ -97,7 +97,7 @@ def root(
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"] | None,
         typer.Option(
-            help="Level of the log. Default: info for fleet run and fleet agent, else warning.",
+            help="Level of the log. Default: info for fleet run, operator and agent, else warning.",
             show_default=False,
         ),
     ] = None,
@@ -135,8 +135,10 @@ app.add_typer(access.app, name="access", rich_help_panel=ROLLOUTS)
 app.add_typer(exceptions.app, name="exception", rich_help_panel=ROLLOUTS)
 app.add_typer(audit.audit, name="audit", rich_help_panel=ROLLOUTS)
 app.command(rich_help_panel=ROLLOUTS)(controllers.run)
+app.command(rich_help_panel=ROLLOUTS)(controllers.operator)
 app.add_typer(clusters.app, name="cluster", rich_help_panel=CLUSTERS)
 app.command(rich_help_panel=CLUSTERS)(controllers.agent)
 app.add_typer(nodes.app, name="node", rich_help_panel=CLUSTERS)
+app.add_typer(sources.app, name="inventory", rich_help_panel=CLUSTERS)
 app.command(rich_help_panel=LAB)(demo)
 app.add_typer(labs.app, name="lab", rich_help_panel=LAB)

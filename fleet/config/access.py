@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from fleet.config.document import forms
 from fleet.config.document.reader import Reader
 from fleet.core.policy.access import Access, Holders, Role
@@ -18,7 +16,7 @@ def access(reader: Reader) -> Access:
     part = reader.block("access")
     default: UserMethod = "os"
     method = part.value("identity", forms.choice(METHODS), default)
-    key = part.value("token_key", forms.TEXT, "")
+    key = part.value("token_key", forms.FILE, "")
     cluster = part.value("cluster", forms.NAME, "")
     roles = {role: _holders(part.block(str(role))) for role in Role}
     if not reader.has("access"):
@@ -29,7 +27,7 @@ def access(reader: Reader) -> Access:
         part.problem("expected the key cluster (whose API server says who a user is), found none", "identity")
     if roles[Role.ADMIN] == Holders():
         part.problem("expected at least one user or group, found none", str(Role.ADMIN))
-    path = str(Path(reader.file).absolute().parent / expanded(key)) if key else ""
+    path = str(reader.folder / expanded(key)) if key else ""
     return Access(method, path, cluster, roles)
 
 

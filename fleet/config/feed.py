@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from fleet.config.document import forms
+from fleet.config.document import forms, network_forms
 from fleet.config.document.fragment import shown
 from fleet.config.document.reader import Reader
 from fleet.core.releases.feed import (
@@ -110,7 +110,7 @@ def feed_source(reader: Reader, folder: Path) -> FeedSource | None:
 def _url(text: str) -> str:
     if urlsplit(text).scheme != "https":
         raise ValueError("it is not an https URL")
-    return forms.URL.read(text).rstrip("/")
+    return network_forms.URL.read(text).rstrip("/")
 
 
 def _graph(text: str) -> str:
@@ -141,10 +141,22 @@ def _newest(text: str) -> int:
     return number
 
 
-URL = forms.ValueForm("a URL that begins with https://, without user, password, ? and #", _url)
-GRAPH = forms.ValueForm("a URL that begins with https://, without user and password", _graph)
+URL = forms.ValueForm(
+    "a URL that begins with https://, without user, password, ? and #",
+    _url,
+    schema=forms.text_schema(r"https://[^?#\s]{1,1000}"),
+)
+GRAPH = forms.ValueForm(
+    "a URL that begins with https://, without user and password",
+    _graph,
+    schema=forms.text_schema(r"(?i:https)://[^#]+"),
+)
 PATTERN = forms.ValueForm("a regular expression", _pattern)
-NEWEST = forms.ValueForm(f"a whole number from 1 to {MOST_NEWEST}", _newest)
+NEWEST = forms.ValueForm(
+    f"a whole number from 1 to {MOST_NEWEST}",
+    _newest,
+    schema=forms.number_schema("integer", 1, MOST_NEWEST),
+)
 REPOSITORY = forms.matching(
     "a repository with its host and without tag, such as quay.io/fedora/fedora-bootc",
     r"[a-z0-9][a-z0-9.-]*(?::[0-9]{1,5})?(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)+",
@@ -171,7 +183,7 @@ def _cincinnati(reader: Reader, folder: Path) -> FeedSource:
 
 def _flatcar(reader: Reader, folder: Path) -> FeedSource:
     part, default = reader.block("flatcar"), FlatcarFeed("")
-    keyring = part.value("keyring", forms.TEXT, "")
+    keyring = part.value("keyring", forms.FILE, "")
     path = folder.absolute() / expanded(keyring)
     if keyring and not path.is_file():
         part.problem(f"expected a file with public keys, found that {shown(str(path))} is none", "keyring")

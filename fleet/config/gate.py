@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from fleet.config.document import forms
+from fleet.config.document import forms, network_forms
 from fleet.config.document.reader import Reader
 from fleet.config.hook import hooks
 from fleet.core.policy.gate import (
@@ -103,11 +103,11 @@ def _prometheus(reader: Reader, common: dict[str, Any]) -> AnyGate:
     part = reader.block("prometheus")
     gate = PrometheusGate(
         **common,
-        url=part.required("url", forms.URL, ""),
+        url=part.required("url", network_forms.URL, ""),
         query=part.required("query", forms.TEXT, ""),
         below=part.value("below", forms.DECIMAL, None),
         above=part.value("above", forms.DECIMAL, None),
-        token_file=part.value("token_file", forms.TEXT, ""),
+        token_file=part.value("token_file", forms.FILE, ""),
     )
     if gate.below is None and gate.above is None:
         part.problem("expected below, above or both, found none")
@@ -120,8 +120,8 @@ def _http(reader: Reader, common: dict[str, Any]) -> AnyGate:
     part = reader.block("http")
     return HttpGate(
         **common,
-        url=part.required("url", forms.URL, ""),
-        status=part.value("status", forms.STATUS, 200),
+        url=part.required("url", network_forms.URL, ""),
+        status=part.value("status", network_forms.STATUS, 200),
         contains=part.value("contains", forms.TEXT, ""),
     )
 
@@ -130,7 +130,7 @@ def _alerts(reader: Reader, common: dict[str, Any]) -> AnyGate:
     part = reader.block("alerts")
     return AlertsGate(
         **common,
-        url=part.required("url", forms.URL, ""),
+        url=part.required("url", network_forms.URL, ""),
         matchers=part.values("matchers", forms.MATCHER),
     )
 

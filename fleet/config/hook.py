@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import yaml
 from msgspec import UNSET, UnsetType
 
-from fleet.config.document import forms
+from fleet.config.document import forms, network_forms
 from fleet.config.document.fragment import PASSWORD, USER_IN_URL
 from fleet.config.document.reader import Reader
 from fleet.config.pool_rules.playbook import mistake_in
@@ -41,10 +40,8 @@ def hooks(reader: Reader, of: str, base: Hooks | UnsetType = UNSET) -> Hooks | U
 
 
 def _list(reader: Reader, key: str, of: str) -> tuple[AnyHook, ...]:
-    parts = reader.blocks(key)
-    for part in parts:
-        # Documents list the keys of a hook once.
-        part.pattern = "hook"
+    # Documents list the keys of a hook once.
+    parts = reader.blocks(key, items="hook")
     found = [_hook(part, of) for part in parts]
     names: set[str] = set()
     for part, hook in zip(parts, found, strict=True):
@@ -82,8 +79,8 @@ def _program(reader: Reader, common: dict[str, Any], command: tuple[str, ...]) -
             reader.problem(
                 "it may have a secret in it, and plans, journal and reports show it: use secrets", key
             )
-    folder = Path(reader.file).absolute().parent
-    secrets = reader.pairs("secrets", VARIABLE, forms.TEXT)
+    folder = reader.folder
+    secrets = reader.pairs("secrets", VARIABLE, forms.FILE)
     return CommandHook(
         **common,
         command=command,
@@ -102,11 +99,11 @@ def _shell(reader: Reader, common: dict[str, Any], of: str) -> AnyHook:
 
 def _http(reader: Reader, common: dict[str, Any], of: str) -> AnyHook:
     part = reader.block("http")
-    token_file = part.value("token_file", forms.TEXT, "")
-    folder = Path(reader.file).absolute().parent
+    token_file = part.value("token_file", forms.FILE, "")
+    folder = reader.folder
     return HttpHook(
         **common,
-        url=part.required("url", forms.URL, ""),
+        url=part.required("url", network_forms.URL, ""),
         method=part.value("method", forms.choice({"POST": "POST", "PUT": "PUT"}), "POST"),
         token_file=str(folder / expanded(token_file)) if token_file else "",
     )
@@ -115,7 +112,7 @@ def _http(reader: Reader, common: dict[str, Any], of: str) -> AnyHook:
 def _playbook(reader: Reader, common: dict[str, Any], of: str) -> AnyHook:
     if of != "node":
         reader.problem(f"expected command, http or job before and after a {of}, found a playbook", "playbook")
-    path = Path(reader.file).absolute().parent / expanded(reader.value("playbook", forms.TEXT, ""))
+    path = reader.folder / expanded(reader.value("playbook", forms.FILE, ""))
     if reader.has("playbook") and (mistake := mistake_in(path)):
         reader.problem(f"expected a playbook, {mistake}", "playbook")
     return PlaybookHook(**common, playbook=str(path))
@@ -139,12 +136,12 @@ def _job(reader: Reader, common: dict[str, Any], of: str) -> AnyHook:
 
 def _template(reader: Reader) -> str:
     """Returns the Job's `spec` as JSON, from a manifest in the file or beside it."""
-    file, text = reader.value("file", forms.TEXT, ""), reader.value("template", forms.SCRIPT, "")
+    file, text = reader.value("file", forms.FILE, ""), reader.value("template", forms.SCRIPT, "")
     if bool(file) == bool(text):
         reader.problem(f"expected file or template, found {'both' if file else 'neither'}")
         return ""
     key = "file" if file else "template"
-    path = Path(reader.file).absolute().parent / expanded(file)
+    path = reader.folder / expanded(file)
     try:
         manifest = _loaded(text or text_of(path))
         encoded = msgspec.json.encode(manifest)
@@ -186,6 +183,7 @@ def _mistake(manifest: Any, size: int) -> str:
 VARIABLE = forms.matching(
     "the name of an environment variable that does not begin with FLEET_",
     r"(?!FLEET_)[A-Za-z_][A-Za-z0-9_]{0,99}",
+    in_go=r"[A-Za-z_][A-Za-z0-9_]{0,99}",
 )
 KINDS: Mapping[str, Callable[[Reader, dict[str, Any], str], AnyHook]] = {
     "command": _command,

@@ -101,8 +101,14 @@ def read(text: str, name: str, findings: Findings) -> PolicyFile:
         if document is not None or not findings.problems:
             findings.problem(SourcePlace(name, 1), "expected a mapping with the key pools, found none")
         return PolicyFile()
-    reader = Reader(document, name, findings)
-    known = streams(reader, Path(name).parent)
+    return read_document(Reader(document, name, findings), Path(name).parent)
+
+
+def read_document(reader: Reader, folder: Path) -> PolicyFile:
+    """Returns the content of the document; it may be used only if the findings have no problems. `folder`: the one to
+    which paths are relative. Raises TooMany."""
+    findings = reader.findings
+    known = streams(reader, folder)
     every_pool = pools(reader, known)
     given = freezes(reader, [pool.name for pool in every_pool])
     policy = Policy(
@@ -112,7 +118,7 @@ def read(text: str, name: str, findings: Findings) -> PolicyFile:
         freezes=given.fixed,
         calendars=given.calendars or UNSET,
         levels=levels(reader) or UNSET,
-        quorums=quorums(reader, Path(name).parent),
+        quorums=quorums(reader, folder),
         stages=stages(reader, every_pool) or UNSET,
         hooks=hooks(reader, "rollout"),
     )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from msgspec import UNSET, UnsetType
 from msgspec.structs import fields, replace
 
 from fleet.config.alerting.silence import needs_cluster, silences
-from fleet.config.document import forms
+from fleet.config.document import forms, network_forms
 from fleet.config.document.reader import Reader
 from fleet.config.document.rule import read_rule
 from fleet.config.gate import gates
@@ -50,7 +49,8 @@ def pools(reader: Reader, streams: Sequence[Stream]) -> tuple[Pool, ...]:
     known = KnownStreams(streams)
     names = SoakNames(reader)
     base = _rules(reader.block("defaults"), Pool(""), known, names)
-    parts = reader.blocks("pools", required=True)
+    # In a cluster, policies may come after fleet.
+    parts = reader.blocks("pools", required=not reader.spelling.in_objects)
     found = [_pool(part, base, known, names) for part in parts]
     seen: set[str] = set()
     for part, pool in zip(parts, found, strict=True):
@@ -60,9 +60,8 @@ def pools(reader: Reader, streams: Sequence[Stream]) -> tuple[Pool, ...]:
         check(part, pool)
     for earlier, later in hidden(found):
         line = parts[earlier].place().line
-        message = (
-            f"every node that it selects goes to pool {found[earlier].name} (line {line}), which comes first"
-        )
+        place = f" (line {line})" if line else ""
+        message = f"every node that it selects goes to pool {found[earlier].name}{place}, which comes first"
         parts[later].caution(message)
     return tuple(found)
 
@@ -114,7 +113,7 @@ def _rules(reader: Reader, base: Pool, known: KnownStreams, names: SoakNames) ->
         windows=given.weekly if reader.has("windows") else base.windows,
         recurring=(given.recurring or UNSET) if reader.has("windows") else base.recurring,
         unread=(given.unread or UNSET) if reader.has("windows") else base.unread,
-        source=reader.value("source", forms.SOURCE, base.source),
+        source=reader.value("source", network_forms.SOURCE, base.source),
         playbooks=playbooks(reader, base.playbooks),
         patch_within_seconds=_patch_within(reader, base.patch_within_seconds),
         hooks=hooks(reader, "node", base.hooks),
@@ -129,10 +128,10 @@ def playbooks(reader: Reader, base: dict[str, str]) -> dict[str, str]:
     part = reader.block("playbooks")
     found = dict(base)
     for step in PLAYBOOKS:
-        text = part.value(step, forms.TEXT, "")
+        text = part.value(step, forms.FILE, "")
         if not text:
             continue
-        path = Path(reader.file).absolute().parent / expanded(text)
+        path = reader.folder / expanded(text)
         if mistake := mistake_in(path):
             part.problem(f"expected a playbook, {mistake}", step)
         found[step] = str(path)

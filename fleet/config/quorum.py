@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from fleet.config.document import forms
+from fleet.config.document import forms, network_forms
 from fleet.config.document.reader import Reader
 from fleet.config.selector import selector
 from fleet.core.quorum.groups import EtcdAccess, GroupMembers, GroupSpread, QuorumGroup, QuorumKind
@@ -107,8 +107,8 @@ def _snapshot(reader: Reader, folder: Path) -> SnapshotRule | None:
 
 
 def _access(reader: Reader, folder: Path) -> EtcdAccess:
-    endpoints = reader.values("endpoints", forms.ENDPOINT)
-    paths = {key: reader.value(key, forms.TEXT, "") for key in ("ca", "cert", "key")}
+    endpoints = reader.values("endpoints", network_forms.ENDPOINT)
+    paths = {key: reader.value(key, forms.FILE, "") for key in ("ca", "cert", "key")}
     if bool(paths["cert"]) != bool(paths["key"]):
         reader.problem("expected both cert and key, found one", "cert" if paths["cert"] else "key")
     files = {key: str((folder / path).absolute()) if path else "" for key, path in paths.items()}
@@ -184,7 +184,7 @@ def _http(reader: Reader, base: HttpProbe | ExecProbe | None) -> HttpProbe:
     known = base if isinstance(base, HttpProbe) else HttpProbe(0, "/")
     return replace(
         known,
-        port=reader.value("port", forms.PORT, known.port),
-        path=reader.value("path", forms.HTTP_PATH, known.path),
+        port=reader.value("port", network_forms.PORT, known.port),
+        path=reader.value("path", network_forms.HTTP_PATH, known.path),
         scheme=reader.value("scheme", forms.choice(SCHEMES), known.scheme),
     )

@@ -16,15 +16,16 @@ from fleet.config.feed import copied, copy_of, feed_source
 from fleet.core.releases.kernel import architecture_of
 from fleet.core.releases.phasing import EPOCH, Phasing
 from fleet.core.releases.release import Advisory, Release, Stream
+from fleet.core.text.encoding import decoded
 
-SEVERITY = forms.one_of(("critical", "high", "medium", "low"), "critical, high, medium or low")
+SEVERITY = forms.one_of_these(("critical", "high", "medium", "low"), "critical, high, medium or low")
 EVER = datetime.min.replace(tzinfo=UTC)
 ReleaseList = tuple[Release, ...]
 
 
 def text_of(path: Path) -> str:
-    """Returns the text of a UTF-8 file. Raises OSError, and ValueError (with its message) for a file that cannot be a
-    policy or a feed."""
+    """Returns the text of a file, in UTF-8 or as its byte order mark says. Raises OSError, and ValueError (with its
+    message) for a file that cannot be a policy or a feed."""
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist")
     if not path.is_file():
@@ -34,9 +35,9 @@ def text_of(path: Path) -> str:
     if len(content) > MOST_BYTES:
         raise ValueError(f"is larger than {MOST_BYTES >> 20} MiB")
     try:
-        return content.decode("utf-8-sig")
+        return decoded(content)
     except UnicodeDecodeError as wrong:
-        raise ValueError(f"is not UTF-8 (byte {wrong.start})") from None
+        raise ValueError(f"is not {wrong.encoding.upper()} (byte {wrong.start})") from None
 
 
 def streams(reader: Reader, folder: Path) -> tuple[Stream, ...]:

@@ -31,6 +31,7 @@ from fleet.core.reporting.past.node_life import NodeLife
 from fleet.core.reporting.period.period_report import PeriodReport
 from fleet.core.reporting.report import Report
 from fleet.core.reporting.status import FleetStatus
+from fleet.core.sources.source_list import ImportedSource, SourceList
 from fleet.core.standing.outlook import StandingList, StandingPass
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -47,6 +48,8 @@ PUBLISHED: Mapping[str, tuple[type[Struct], str]] = {
     "period-report": (PeriodReport, "fleet report --fleet --quarter QUARTER -o json"),
     "drift": (DriftReport, "fleet drift -o json"),
     "orphans": (OrphanReport, "fleet orphans -o json"),
+    "sources": (SourceList, "fleet inventory list -o json"),
+    "imported-source": (ImportedSource, "fleet inventory import FILE -o json"),
     "exposure": (ExposureReport, "fleet exposure CONDITION -o json"),
     "approvals": (ApprovalList, "fleet plan approvals -o json"),
     "policies": (StandingList, "fleet policy status -o json"),

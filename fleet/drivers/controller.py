@@ -22,6 +22,7 @@ from fleet.core.records.errors import (
     TamperedError,
 )
 from fleet.core.records.retention import Retention
+from fleet.core.state.own_pod import OwnPod
 from fleet.drivers.alerting.notifier import LOOK_SECONDS as NOTIFY
 from fleet.drivers.alerting.notifier import MessageStore, Notifier, Send
 from fleet.drivers.alerting.silencer import LOOK_SECONDS as SILENCE
@@ -33,7 +34,7 @@ from fleet.drivers.identity import abandoned, own_identity
 from fleet.drivers.journal.checkpoints import keep
 from fleet.drivers.journal.log import LOG
 from fleet.drivers.journal.recorder import Recorder
-from fleet.drivers.leadership import SECONDS, wait_for
+from fleet.drivers.leadership import HAND_OVER_SECONDS, SECONDS, HandOverError, until_led, wait_for
 from fleet.drivers.pipeline import ClusterPipeline
 from fleet.drivers.ports import (
     BlockerStore,
@@ -112,12 +113,13 @@ class Controller:
         receivers: Callable[[], Sequence[Notification]] = tuple,
         send: Send = send,
         pace: Pace = WALL,
+        own: OwnPod | None = None,
     ) -> None:
         """`connect` opens the clusters of the database; `sites` names the clusters and their sites, without
         reading them. `clock` is the fleet's, `wall` the real time, by which leases expire. `measure` measures gates.
         `jobs` returns the scheduled jobs that the policy asks for now. `receivers` returns the receivers of messages
         as the policy has them now, and `send` sends one. `pace` decides when it looks again at what changes without an
-        event."""
+        event. `own` is the pod that it runs in: before the pod's node is cordoned, a standby takes the lead."""
         self._database = database
         self._connect = connect
         self._sites = sites
@@ -131,6 +133,7 @@ class Controller:
         self._send = send
         self._jobs = jobs
         self._pace = pace
+        self._own = own
         self._identity = own_identity()
         self._seen = ""
         """The place that the journal had come to for this process. A database that does not have it has lost entries."""
@@ -147,6 +150,10 @@ class Controller:
                     return
             except ClustersChanged:
                 self._show("the clusters have changed: starting again")
+            except HandOverError as error:
+                self._show(f"handing over: {error.held.message}")
+                if not await until_led(self._database.lease, self._wall, HAND_OVER_SECONDS):
+                    self._show("nobody has taken over: leading again")
             except StaleEpochError as error:
                 self._show(f"{error.message}: standing by")
             except (SchemaError, TamperedError):
@@ -212,6 +219,7 @@ class Controller:
             self._measure,
             AllHooks(pipelines),
             self._pace.pause,
+            self._own,
             self._seen,
         )
         silencer = Silencer(self._database.journal, lambda: executor.rollouts, self._wall)

@@ -14,23 +14,23 @@ from hashlib import sha256
 from typing import Any
 
 from fleet.core.engine.engine import Engine
-from fleet.core.objects.node import NodeRef
 from fleet.core.planning.pod_timings import Stopwatch
-from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalEntry
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Reboot, Result
 from fleet.core.rollout.codec import Journaled, from_record, to_record
 from fleet.core.rollout.commands import CommandRecord, PlanApproved, PlanRejected, RolloutStarted
 from fleet.core.rollout.event import ClusterEvent, ClusterLost, ClusterSynced, JournalNote
 from fleet.core.rollout.record import ActionEnded, PodsTimed, UnknownRecord
-from fleet.core.rollout.replay import unfinished
+from fleet.core.rollout.replay import newer, unfinished
 from fleet.core.rollout.rollout import Rollout
+from fleet.core.state.own_pod import OwnPod
 from fleet.drivers.background import BackgroundWork, HookDriver, Measure
 from fleet.drivers.cluster_leases import ClusterLeases
-from fleet.drivers.foresight import Foresight
+from fleet.drivers.foresight import Foresight, by_rollout
 from fleet.drivers.journal import log
 from fleet.drivers.journal.approvals import ledger_of
 from fleet.drivers.journal.checkpoints import standing
+from fleet.drivers.leadership import HandOverError, handing_over
 from fleet.drivers.pipeline import ClusterPipeline
 from fleet.drivers.ports import BlockerStore, CheckpointStore, Journal
 from fleet.drivers.timers.pace import Pause
@@ -62,10 +62,12 @@ class Executor:
         measure: Measure,
         hooks: HookDriver,
         pause: Pause = asyncio.sleep,
+        own: OwnPod | None = None,
         seen: str = "",
     ) -> None:
         """`watcher` is called with every event, for the inventory. `measure` measures a gate once, `pause` waits before
-        the next look at the journal. `seen` is the place that the journal had come to for this process before."""
+        the next look at the journal. `own`: the pod of this controller; None: it runs in none. `seen` is the
+        place that the journal had come to for this process before."""
         self._pipelines = dict(pipelines)
         self._journal = journal
         self._checkpoints = checkpoints
@@ -75,6 +77,7 @@ class Executor:
         self._epoch = epoch
         self._watcher = watcher
         self._pause = pause
+        self._own = own
         self._inbox: deque[ClusterEvent | asyncio.Future[None]] = deque()
         """Events, and who waits until those before have been observed."""
         self._news = asyncio.Event()
@@ -106,6 +109,7 @@ class Executor:
             sorted(rollouts, key=lambda rollout: rollout.active),
             salt=f"-{salt}",
             ledger=ledger_of(self._journal, now.seq),
+            own=self._own,
         )
 
     @property
@@ -121,7 +125,7 @@ class Executor:
     async def run(self, until_idle: bool = False) -> None:
         """Works until cancelled; with `until_idle` until there is no rollout to work on. Raises StaleEpochError when
         another controller has taken over and StoreError when the journal cannot be written: nothing has begun then that
-        is not in the journal."""
+        is not in the journal. Raises HandOverError when another controller is to lead."""
         watches = [asyncio.create_task(self._feed(name)) for name in self._pipelines]
         keepers = self._leases.keep(self._report_reach)
         try:
@@ -176,7 +180,11 @@ class Executor:
         for action in decision.actions:
             self._spawn(self._perform(action))
         self._background.begin(self._engine, now)
-        self._publish(self._foresight.changed_reasons(decision, now), now)
+        held_nodes = self._foresight.changed_reasons(decision, now)
+        for ident, nodes in by_rollout(self._engine, held_nodes).items():
+            self._blockers.replace(ident, nodes, at=now)
+        if (held := handing_over(decision.held.values())) is not None:
+            raise HandOverError(held)
         return decision.wake
 
     def _measured(self, actions: Sequence[AnyAction], now: datetime) -> Iterator[PodsTimed]:
@@ -233,16 +241,7 @@ class Executor:
             case CommandRecord() if record.rollout in self._engine.rollouts:
                 self._engine.command(record, entry.at, entry.actor)
             case UnknownRecord() if record.name == "start" or record.rollout in self._engine.rollouts:
-                raise ValueError(record.problem)
-
-    def _publish(self, held: Mapping[NodeRef, tuple[Held, ...]], now: datetime) -> None:
-        changes: dict[str, dict[str, tuple[Held, ...]]] = {}
-        for ref, reasons in held.items():
-            rollout = self._engine.rollout_of(ref)
-            if rollout is not None:
-                changes.setdefault(rollout.id, {})[str(ref)] = reasons
-        for ident, nodes in changes.items():
-            self._blockers.replace(ident, nodes, at=now)
+                raise newer(entry, record.error)
 
     async def _perform(self, action: AnyAction) -> None:
         cluster = action.node.cluster

@@ -27,6 +27,16 @@ AGAIN = 20
 Reasons = tuple[Held, ...]
 
 
+def by_rollout(engine: Engine, held: Mapping[NodeRef, Reasons]) -> dict[str, dict[str, Reasons]]:
+    """Returns the reasons by rollout, and then by `cluster/node`, without those of nodes that are in no rollout."""
+    found: dict[str, dict[str, Reasons]] = {}
+    for ref, reasons in held.items():
+        rollout = engine.rollout_of(ref)
+        if rollout is not None:
+            found.setdefault(rollout.id, {})[str(ref)] = reasons
+    return found
+
+
 class Foresight:
     """Looks ahead for the nodes of all rollouts, a few of them a second."""
 

@@ -3,16 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from fleet.core.records.errors import FleetError
+from fleet.core.records.held import Held
 from fleet.core.records.leadership import Leadership
+from fleet.core.records.reasons.reason import Reason
 from fleet.drivers.pipeline import LeaderWork
 from fleet.drivers.ports import Cluster, DatabaseLease, Journal
 
 SECONDS = 15
 """A lease lasts this long; it is renewed three times in that span."""
+
+
+HAND_OVER_SECONDS = 30.0
+"""The longest time for which a controller that hands over waits until another one leads."""
+
+
+class HandOverError(Exception):
+    """This controller has to let another one lead, and has stopped its work. `held` says why."""
+
+    def __init__(self, held: Held) -> None:
+        super().__init__(held.message)
+        self.held = held
+
+
+def handing_over(reasons: Iterable[tuple[Held, ...]]) -> Held | None:
+    """Returns the reason for which the lead has to be handed over now, among the reasons that hold nodes; else None."""
+    return next((held[0] for held in reasons if held and held[0].reason is Reason.HAND_OVER), None)
+
+
+async def until_led(lease: DatabaseLease, wall: Callable[[], datetime], seconds: float) -> bool:
+    """Waits until a controller leads, at most so many seconds; returns whether one does."""
+    end = asyncio.get_running_loop().time() + seconds
+    while lease.current(wall()) is None:
+        if asyncio.get_running_loop().time() >= end:
+            return False
+        await asyncio.sleep(0.2)
+    return True
 
 
 class ClusterLease:

@@ -101,6 +101,10 @@ class DatabaseLease(Protocol):
 
     def release(self, identity: str) -> None: ...
 
+    def current(self, at: datetime) -> str | None:
+        """Returns the identity of the holder; None where there is none, or the lease has expired."""
+        ...
+
 
 class BlockerStore(Protocol):
     """The store of blockers, from which other processes read what holds which node."""

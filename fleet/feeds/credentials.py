@@ -11,6 +11,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from fleet.core.text.encoding import in_utf8
+
 HUB = "https://index.docker.io/v1/"
 """The key under which docker keeps the credentials of docker.io."""
 
@@ -33,8 +35,8 @@ def login(repository: str, environ: Mapping[str, str] = os.environ) -> tuple[str
     there is none. Entries of credential helpers are not read."""
     for path in _files(environ):
         try:
-            logins = msgspec.json.decode(path.read_bytes(), type=RegistryLogins).auths
-        except (OSError, msgspec.DecodeError, msgspec.ValidationError):
+            logins = msgspec.json.decode(in_utf8(path.read_bytes()), type=RegistryLogins).auths
+        except (OSError, UnicodeDecodeError, msgspec.DecodeError, msgspec.ValidationError):
             continue
         for name in _names(repository):
             if name in logins and (found := _decoded(logins[name].auth)):

@@ -9,6 +9,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
+from fleet.core.text.encoding import in_utf8
 from fleet.feeds.errors import FeedError, UnauthorizedError
 from fleet.system.download import DownloadError, ask
 
@@ -85,6 +86,6 @@ class Documents:
 def decoded(body: bytes, kind: type[T]) -> T:
     """Returns the JSON of a body. Raises FeedError."""
     try:
-        return msgspec.json.decode(body, type=kind)
+        return msgspec.json.decode(in_utf8(body), type=kind)
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
         raise FeedError(f"it is not what is expected: {str(error)[:200]}") from None

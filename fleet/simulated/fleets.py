@@ -9,7 +9,7 @@ from random import Random
 from msgspec.structs import replace
 
 from fleet.core.cluster.snapshot import Snapshot
-from fleet.core.objects.machine import Machine, Units
+from fleet.core.objects.machine import EtcChanges, Machine, Units
 from fleet.core.objects.node import ZONE_LABEL, Node, Taint
 from fleet.core.objects.pod import Pod
 from fleet.core.releases.release import Release
@@ -20,7 +20,10 @@ from fleet.simulated.workloads import Grown, add_daemons, add_deployments, add_j
 
 CONTROL_TAINT = Taint("node-role.kubernetes.io/control-plane", "NoSchedule")
 ODD = 29
-"""The number of nodes of which one has a unit that failed before any rollout, and another one has a layered package."""
+"""The number of nodes of which one has a unit that failed before any rollout, another one has a layered package, and
+another one a changed configuration of its SSH server."""
+CHANGED = ("A hostname", "A machine-id")
+"""The files in /etc that every node has for itself."""
 
 
 def make_cluster(
@@ -100,6 +103,7 @@ def _nodes(
                 boot_id=boot_id,
                 kernel_arguments="quiet console=ttyS0",
                 layered=("strace",) if number % ODD == 1 else (),
+                etc=EtcChanges(CHANGED + (("M ssh/sshd_config",) if number % ODD == 2 else ())),
                 units=Units("degraded" if failed else "running", failed),
                 reported=True,
             )

@@ -9,9 +9,11 @@ from fleet.store.db.address import DatabaseAddress, missing
 from fleet.store.db.database import SqlDatabase
 from fleet.store.db.schema import NEWEST, version
 from fleet.store.db.sqlite import SqliteDatabase
+from fleet.store.history.software import SqlSoftwareHistory
 from fleet.store.inventory.clusters import Clusters
 from fleet.store.inventory.held import SqlBlockerStore
 from fleet.store.inventory.inventory import SqlInventory
+from fleet.store.inventory.sources import SqlSources
 from fleet.store.jobs import SqlJobs
 from fleet.store.journal.checkpoints import Checkpoints
 from fleet.store.journal.folds import SqlFolds
@@ -34,6 +36,8 @@ class Store:
         self.lease = ControllerLease(database)
         self.clusters = Clusters(database)
         self.inventory = SqlInventory(database)
+        self.software = SqlSoftwareHistory(database)
+        self.sources = SqlSources(database)
         self.plans = Plans(database)
         self.held = SqlBlockerStore(database)
         self.requests = SqlRequestCounts(database)
@@ -48,7 +52,7 @@ class Store:
         (`DatabaseAddress.parse`).
 
         `create`: create the SQLite file, or the tables in an empty PostgreSQL database; the folder, or the database,
-        must exist. Raises SchemaError where the schema is newer than this program, or not fleet's; StoreError where
+        must exist. Raises SchemaError where the schema is too new for this program, or not fleet's; StoreError where
         the database is missing, locked, full or refuses; UsageError for a text that is no URL.
         """
         address = DatabaseAddress.parse(place)
@@ -57,7 +61,7 @@ class Store:
             found = version(database)
             if not found and not create:
                 raise missing(address)
-            if found != NEWEST:
+            if found < NEWEST:
                 from fleet.store.db.migrate import migrate
 
                 migrate(address)

@@ -31,9 +31,10 @@ def with_transport(kubeconfig: Path, work: Callable[[Transport], Awaitable[T]]) 
 
 
 @contextmanager
-def installed(kubeconfig: Path) -> Iterator[None]:
-    """Without agents: the nodes are fake."""
-    with_transport(kubeconfig, lambda transport: install.apply(transport, manifests(None)))
+def installed(kubeconfig: Path, policy: bool = False) -> Iterator[None]:
+    """Without agents: the nodes are fake. `policy`: with the kinds of the policy, which the clean-up of the cluster
+    removes."""
+    with_transport(kubeconfig, lambda transport: install.apply(transport, manifests(None, policy=policy)))
     try:
         yield
     finally:

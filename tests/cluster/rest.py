@@ -6,8 +6,9 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import urllib3
@@ -32,8 +33,9 @@ class Refused(AssertionError):
 class Cluster:
     """One API server, as the user of a kubeconfig."""
 
-    def __init__(self, kubeconfig: Path, patience: float = 0.0) -> None:
-        """`patience`: seconds for which a GET is sent again over a connection that breaks."""
+    def __init__(self, kubeconfig: Path, patience: float = 0.0, user: str = "") -> None:
+        """`patience`: seconds for which a GET is sent again over a connection that breaks. `user`: who may do everything,
+        and is impersonated."""
         self._patience = patience
         client = config.new_client_from_config(str(kubeconfig), persist_config=False)
         self._pool: urllib3.PoolManager = client.rest_client.pool_manager
@@ -41,28 +43,37 @@ class Cluster:
         self._url: str = client.configuration.host
         bearer = client.configuration.auth_settings().get("BearerToken")
         self._headers = {"authorization": bearer["value"]} if bearer else {}
+        if user:
+            self._headers |= {"impersonate-user": user, "impersonate-group": "system:masters"}
 
     def call(
-        self, method: str, path: str, body: Json | None = None, patch: str = "merge"
+        self,
+        method: str,
+        path: str,
+        body: Json | None = None,
+        patch: str = "merge",
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> tuple[int, Json]:
-        """One request; the status and the decoded body, whatever they are."""
+        """One request; the status and the decoded body, whatever they are. `headers`: those besides the usual ones."""
         deadline = time.monotonic() + (self._patience if method == "GET" else 0.0)
         while True:
             try:
-                return self._send(method, path, body, patch)
+                return self._send(method, path, body, patch, headers)
             except urllib3.exceptions.HTTPError:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(_RETRY_SECONDS)  # noqa: TID251 - between two looks at the condition
 
-    def _send(self, method: str, path: str, body: Json | None, patch: str) -> tuple[int, Json]:
+    def _send(
+        self, method: str, path: str, body: Json | None, patch: str, headers: Mapping[str, str]
+    ) -> tuple[int, Json]:
         form = "yaml" if patch == "apply" else "json"
         kind = f"application/{patch}-patch+{form}" if method == "PATCH" else "application/json"
         response = self._pool.request(
             method,
             self._url + path,
             body=None if body is None else json.dumps(body),
-            headers={**self._headers, "content-type": kind, "accept": "application/json"},
+            headers={**self._headers, "content-type": kind, "accept": "application/json", **headers},
             timeout=30,
             retries=False,
         )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from fleet.core.objects.machine import EtcChanges
 from fleet.core.releases.release import Release
 from fleet.machines.errors import MachineError
 from fleet.machines.families.ostree import Ostree
@@ -44,6 +45,15 @@ class OstreeHost(FakeHost):
         super().boot()
         self.booted = self._status().split()[1]
 
+    @property
+    def etc(self) -> Path:
+        """/etc of the deployment that runs."""
+        return self.root / "ostree/deploy/test/deploy" / self.booted / "etc"
+
+    def restart(self) -> None:
+        """Boots the same deployment again."""
+        super().boot()
+
     def upgrade(self) -> None:
         """Upgrades as a user does who follows the branch."""
         self._must("ostree", "admin", "upgrade", f"--sysroot={self.root}", "--os=test")
@@ -53,6 +63,8 @@ class OstreeHost(FakeHost):
         modules = tree / "usr/lib/modules/6.1"
         for folder in (modules, tree / "usr/etc", self.root / "boot/loader.0"):
             folder.mkdir(parents=True)
+        for name in ("kept.conf", "removed.conf"):
+            (tree / "usr/etc" / name).write_text("the release's")
         for name in ("boot", "dev", "proc", "run", "sys", "sysroot", "tmp", "var"):
             (tree / name).mkdir()
         (tree / "ostree").symlink_to("sysroot/ostree")
@@ -131,6 +143,20 @@ def test_a_pinned_older_commit_is_staged_and_its_branch_is_still_followed(host: 
         assert (await machine.observe()).booted == second
         host.upgrade()
         assert (await machine.observe()).staged == third
+
+    asyncio.run(story())
+
+
+def test_changed_files_in_etc_are_reported_by_path_alone(host: OstreeHost) -> None:
+    async def story() -> None:
+        machine = Ostree(host)
+        assert (await machine.observe()).etc == EtcChanges()
+        (host.etc / "secret.conf").write_text("geheim")
+        (host.etc / "kept.conf").write_text("another one")
+        (host.etc / "removed.conf").unlink()
+        assert (await machine.observe()).etc == EtcChanges(), "once in a while is enough"
+        host.restart()
+        assert (await machine.observe()).etc == EtcChanges(("M kept.conf", "D removed.conf", "A secret.conf"))
 
     asyncio.run(story())
 

@@ -1,4 +1,4 @@
-"""The Deployment of deploy/controller.yaml fits the image, the manifests that fleet installs, and its own documentation."""
+"""The plain manifests fit the image and what fleet installs; the chart is up to date with what it is made from."""
 
 from __future__ import annotations
 
@@ -9,21 +9,39 @@ from typing import Any
 
 import yaml
 
-from fleet.kube.install.installation import AGENT_LABELS, NAMESPACE
+from fleet.kube.install.installation import AGENT_LABELS, AGENT_NAMESPACES, NAMESPACE
+from tools.chart import CHART, MANIFESTS, generated
 
 ROOT = Path(__file__).parents[2]
 IMAGE = (ROOT / "deploy/Dockerfile").read_text()
 DOCS = (ROOT / "docs/controller.md").read_text()
 
 
-def deployment() -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((ROOT / "deploy/controller.yaml").read_text())
-    return found
+def installed(kind: str, name: str) -> dict[str, Any]:
+    """The object of that kind and name in the plain manifests."""
+    (found,) = [
+        each
+        for each in yaml.safe_load_all(MANIFESTS.read_text())
+        if each and (each["kind"], each["metadata"]["name"]) == (kind, name)
+    ]
+    return dict(found)
 
 
 def pod() -> dict[str, Any]:
-    found: dict[str, Any] = deployment()["spec"]["template"]["spec"]
+    found: dict[str, Any] = installed("Deployment", "fleet-controller")["spec"]["template"]["spec"]
     return found
+
+
+def test_chart_is_made_from_what_fleet_installs_and_from_its_schema() -> None:
+    stale = [str(path.relative_to(ROOT)) for path, text in generated().items() if path.read_text() != text]
+    assert stale == [], "make chart writes them anew"
+    assert set((CHART / "templates/installed").iterdir()) <= set(generated())
+
+
+def test_chart_has_the_version_of_the_package() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert chart["version"] == chart["appVersion"] == project["version"]
 
 
 def test_pod_runs_as_the_images_user_with_a_name_and_a_home() -> None:
@@ -37,36 +55,25 @@ def test_pod_runs_as_the_images_user_with_a_name_and_a_home() -> None:
         int(gid),
         int(gid),
     )
-    settings = {each["name"]: each["value"] for each in pod()["containers"][0]["env"]}
+    settings = {each["name"]: each.get("value") for each in pod()["containers"][0]["env"]}
     assert settings["HOME"] == home
     assert f"FLEET_HOME={settings['FLEET_HOME']}" in IMAGE
-
-
-def test_every_mounted_file_exists_and_is_documented() -> None:
-    volumes = {each["name"]: each for each in pod()["volumes"]}
-    mounts = pod()["containers"][0]["volumeMounts"]
-    assert {each["name"] for each in mounts} == set(volumes)
-    for each in mounts:
-        assert each["name"] == "temporary" or each["mountPath"] in DOCS
-    for each in volumes.values():
-        for kind, key in (
-            ("secret", "secretName"),
-            ("configMap", "name"),
-            ("persistentVolumeClaim", "claimName"),
-        ):
-            assert kind not in each or each[kind][key] in DOCS
-    # ssh takes a key of root's that the group may read, and writes nothing there.
-    assert volumes["ssh"]["secret"]["defaultMode"] == 0o440
-    assert all(each.get("readOnly") for each in mounts if each["name"] in ("ssh", "kubeconfigs", "policy"))
 
 
 def test_account_is_the_one_that_fleet_installs_and_not_the_agents() -> None:
     accounts = list(yaml.safe_load_all((ROOT / "fleet/kube/install/manifests/30-accounts.yaml").read_text()))
     assert pod()["serviceAccountName"] in {each["metadata"]["name"] for each in accounts}
-    assert deployment()["metadata"]["namespace"] == NAMESPACE
-    labels = deployment()["spec"]["template"]["metadata"]["labels"]
-    assert labels == deployment()["spec"]["selector"]["matchLabels"]
+    deployment = installed("Deployment", "fleet-controller")
+    assert deployment["metadata"]["namespace"] == NAMESPACE
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert labels == deployment["spec"]["selector"]["matchLabels"]
     assert not AGENT_LABELS.items() <= labels.items()
+
+
+def test_agents_are_where_fleet_looks_for_them() -> None:
+    agents = installed("DaemonSet", "fleet-agent")
+    assert agents["metadata"]["namespace"] in AGENT_NAMESPACES
+    assert AGENT_LABELS.items() <= agents["spec"]["template"]["metadata"]["labels"].items()
 
 
 def test_image_has_the_tested_versions_and_no_development_tools() -> None:
@@ -96,8 +103,7 @@ def named(requirement: str) -> str:
 
 
 def test_no_image_is_named_by_a_tag_alone() -> None:
-    """Without its argument, `FROM name@` is no reference and docker builds nothing; nor does a kubelet pull name@DIGEST."""
+    """Without its argument, `FROM name@` is no reference and docker builds nothing."""
     bases = re.findall(r"^FROM (\S+)", IMAGE, re.MULTILINE)
     assert bases == ["${BASE}@${DIGEST}"] * 2
     assert re.findall(r"^ARG DIGEST(.*)$", IMAGE, re.MULTILINE) == [""], "nobody's digest is the default"
-    assert [each["image"].partition("@")[2] for each in pod()["containers"]] == ["DIGEST"]

@@ -61,6 +61,28 @@ def test_ci_may_only_read_and_each_action_is_pinned_by_its_commit() -> None:
     assert all(step["with"] == {"persist-credentials": False} for step in checkouts)
 
 
+def test_release_gives_rights_to_a_job_that_runs_nothing_of_the_repository() -> None:
+    text = (ROOT / ".github/workflows/release.yml").read_text()
+    workflow = yaml.safe_load(text)
+    assert workflow["permissions"] == {}
+    rights = {name: job["permissions"] for name, job in workflow["jobs"].items()}
+    assert rights == {
+        "build": {"contents": "read"},
+        "release": {"contents": "write", "id-token": "write", "attestations": "write"},
+    }
+    run = {
+        name: [step["run"] for step in job["steps"] if "run" in step]
+        for name, job in workflow["jobs"].items()
+    }
+    assert {each.removeprefix("make ") for each in run["build"]} <= TARGETS
+    assert [each.split()[0] for each in run["release"]] == ["gh"]
+    assert "actions/checkout" not in text.partition("\n  release:")[2]
+    used = re.findall(r"uses: (.*)", text)
+    assert [
+        each for each in used if not re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", each)
+    ] == []
+
+
 def test_pre_commit_runs_what_make_check_runs_and_downloads_nothing() -> None:
     known = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
     assert [each["repo"] for each in known] == ["local"]

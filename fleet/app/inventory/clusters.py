@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import FleetError, HeldError, UsageError
 from fleet.core.rollout.codec import to_record
 from fleet.core.rollout.commands import HostsClaimed
+from fleet.system.event_loop import result_of
 
 if TYPE_CHECKING:
     from fleet.store import ClusterRow
@@ -63,7 +63,7 @@ def add(home: Home, name: str, kubeconfig: Path | None, context: str, sites: Seq
     from fleet.app.wiring.sources.kubeconfig import new_row
 
     _refuse_taken(home, name)
-    return _add(home, new_row(name, kubeconfig, context, sites))
+    return admit(home, new_row(name, kubeconfig, context, sites))
 
 
 def add_hosts(home: Home, name: str, inventory: Path, sites: Sequence[str]) -> ClusterCheck:
@@ -72,7 +72,7 @@ def add_hosts(home: Home, name: str, inventory: Path, sites: Sequence[str]) -> C
     from fleet.app.wiring.sources.hosts import new_row
 
     _refuse_taken(home, name)
-    return _add(home, new_row(name, inventory, sites))
+    return admit(home, new_row(name, inventory, sites))
 
 
 def _refuse_taken(home: Home, name: str) -> None:
@@ -85,7 +85,9 @@ def _refuse_taken(home: Home, name: str) -> None:
         raise UsageError(f"cluster {name} is in the fleet already", "fleet cluster check checks it again")
 
 
-def _add(home: Home, row: ClusterRow) -> ClusterCheck:
+def admit(home: Home, row: ClusterRow) -> ClusterCheck:
+    """Reads a cluster once and adds it to the fleet; the caller has checked that the user may. Raises FleetError, and
+    adds nothing, where the cluster does not answer."""
     found, snapshot = _inspect(home, row)
     home.make().clusters.add(replace(row, uid=found.uid))
     keep(home, snapshot)
@@ -114,7 +116,7 @@ def check(home: Home, name: str) -> ClusterCheck:
 
 def _inspect(home: Home, row: ClusterRow) -> tuple[ClusterCheck, Snapshot]:
     policy, source = home.policy_if_any(), source_of(home, row)
-    seen = asyncio.run(source.inspect(policy))
+    seen = result_of(source.inspect(policy))
     return checked(row, seen, policy, hosts_alone=source.hosts_alone), seen.snapshot
 
 
@@ -174,4 +176,4 @@ def claim(home: Home, name: str, reason: str) -> dict[str, ClaimResult]:
     claimer = source_of(home, home.store.clusters.get(name)).claimer()
     claimed = HostsClaimed(cluster=name, reason=reason)
     home.store.journal.append([to_record(claimed)], at=home.now(), actor=caller.actor)
-    return asyncio.run(claimer())
+    return result_of(claimer())

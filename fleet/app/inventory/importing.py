@@ -21,6 +21,7 @@ from fleet.app.wiring.sources.registry import source_of
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.policy.access import Role
 from fleet.core.records.errors import FleetError, UsageError
+from fleet.system.event_loop import result_of
 
 if TYPE_CHECKING:
     from fleet.app.wiring.sources.source import Inspection
@@ -77,7 +78,7 @@ def import_contexts(home: Home, request: ImportRequest, show: Callable[[str], No
     names.sort(key=lambda name: (name != found.current, name))
     importing = _Import(home, request)
     rows = [row for name in names if (row := importing.row_of(name)) is not None]
-    for row, inspected in zip(rows, asyncio.run(_inspect_all(home, rows, show)), strict=True):
+    for row, inspected in zip(rows, result_of(_inspect_all(home, rows, show)), strict=True):
         importing.add(row, inspected)
     return importing.results
 

@@ -16,6 +16,7 @@ from fleet.app.monitoring.exposition import exposition
 from fleet.app.wiring.home import Home
 from fleet.core.metrics.family import MetricFamily
 from fleet.core.records.errors import FleetError, UsageError
+from fleet.drivers.identity import own_identity
 from fleet.drivers.journal.log import LOG
 from fleet.system.clock import WallClock
 
@@ -70,6 +71,13 @@ async def monitoring(
         await runner.cleanup()
 
 
+def _part(holder: str | None) -> str:
+    """Returns what this process does while `holder` leads."""
+    if holder is None:
+        return "nobody leads"
+    return "this process leads" if holder == own_identity() else f"standing by, {holder} leads"
+
+
 class _Server:
     def __init__(self, home: Home) -> None:
         self._home = home
@@ -82,12 +90,12 @@ class _Server:
         return web.Response(text="ok\n")
 
     async def ready(self, request: web.Request) -> web.Response:
-        """200 if the database answers: this process leads, or can take over."""
+        """200 if the database answers: this process leads, or can take over. The text says which."""
         try:
             holder = await self._in_thread(lambda: self._home.store.lease.current(WallClock().now()))
         except FleetError as error:
             return web.Response(status=503, text=f"{error.full_message}\n")
-        return web.Response(text=f"ok: {holder or 'nobody'} leads\n")
+        return web.Response(text=f"ok: {_part(holder)}\n")
 
     async def metrics(self, request: web.Request) -> web.Response:
         """Reads the database in a thread, at most once in `FRESH` seconds."""

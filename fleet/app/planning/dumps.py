@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import UsageError
 from fleet.core.releases.osimage import release_in
 from fleet.core.releases.release import Release
+from fleet.system.event_loop import result_of
 
 HOW = "kubectl get nodes,pods,poddisruptionbudgets,deployments,replicasets,statefulsets,daemonsets -A -o json > FILE"
 
@@ -109,7 +109,7 @@ def _dumped(source: ClusterSource) -> bytes:
         async with source.api_server() as cluster:
             return await dump(cluster.transport)
 
-    return asyncio.run(work())
+    return result_of(work())
 
 
 def with_machines(snapshot: Snapshot, policy: Policy) -> Snapshot:

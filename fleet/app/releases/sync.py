@@ -19,6 +19,7 @@ from fleet.core.jobs.job import JobRun
 from fleet.core.records.errors import FleetError, UsageError
 from fleet.core.releases.feed import FeedCopy, FeedSource, ListFeed, StreamFeed, merged, refusal
 from fleet.core.releases.release import Release
+from fleet.core.text.encoding import decoded
 from fleet.core.text.visible import visible
 from fleet.feeds.documents import Document, Documents
 from fleet.feeds.errors import FeedError
@@ -103,9 +104,9 @@ def _read(source: FeedSource, documents: Documents) -> tuple[Release, ...]:
     if not isinstance(source, ListFeed):
         return read_feed(source, documents)
     try:
-        text = documents.get(source.url).body.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise FeedError("it is not UTF-8") from None
+        text = decoded(documents.get(source.url).body)
+    except UnicodeDecodeError as wrong:
+        raise FeedError(f"it is not {wrong.encoding.upper()}") from None
     found, problems = releases_in(text, "feed")
     if problems:
         raise FeedError(problems[0])

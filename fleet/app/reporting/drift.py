@@ -7,8 +7,10 @@ from datetime import datetime
 from fleet.app.reporting.status import clusters_of, fleet_status, groups_in, known_in, refuse_unknown
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.wiring.home import Home
+from fleet.app.wiring.source_records import matching_of
 from fleet.core.drift.compare import drift
 from fleet.core.drift.drift_report import DriftReport, OrphanReport
+from fleet.core.drift.known_elsewhere import RENAMED_FOR
 from fleet.core.drift.orphans import orphans
 from fleet.core.reporting.node_state import KnownNode
 from fleet.core.reporting.selection import Selection, select
@@ -32,6 +34,7 @@ def drift_of(home: Home, selection: Selection) -> DriftReport:
         tuple(one for one in found.findings if (one.cluster, one.node) in chosen),
         found.undecided,
         found.not_reported,
+        found.etc_unknown,
     )
 
 
@@ -42,7 +45,11 @@ def orphans_of(home: Home) -> OrphanReport:
     clusters = clusters_of(home, rows, known, groups_in(home))
     rollouts = Rollouts.load(home.store).active
     since = {node.ref: at for node in known if (at := _not_ready_since(home, node)) is not None}
-    return orphans(known, clusters, home.policy_if_any(), rollouts, since, home.now())
+    now = home.now()
+    names = {row.name for row in rows}
+    departed = [gone for gone in home.store.inventory.departed(now - RENAMED_FOR) if gone[0].cluster in names]
+    matching = matching_of(home, rows, known)
+    return orphans(known, clusters, home.policy_if_any(), rollouts, since, now, matching, departed)
 
 
 def _not_ready_since(home: Home, known: KnownNode) -> datetime | None:

@@ -7,15 +7,17 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
+from fleet.app.reporting.past import moment_at
 from fleet.app.reporting.status import etas, fleet_status
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.wiring.home import Home
-from fleet.core.exposure.answering import ComingRelease, answer
+from fleet.app.wiring.sboms import ReleaseSboms, content_of
+from fleet.core.exposure.answering import ComingRelease, ExposureSources, answer
+from fleet.core.exposure.declared import VexStatement, read_vex
 from fleet.core.exposure.exposure_report import ExposureReport
+from fleet.core.exposure.formats.read import read_advisory
 from fleet.core.exposure.question import AdvisoryQuestion, ExposureQuestion
-from fleet.core.exposure.read import read_advisory
 from fleet.core.objects.node import NodeRef
-from fleet.core.records.errors import UsageError
 from fleet.core.reporting.selection import Selection, select
 from fleet.core.rollout.rollout import Rollout
 
@@ -23,33 +25,49 @@ LARGEST = 64 * 1024 * 1024
 """The size of the largest advisory that is read, in bytes."""
 
 
-def exposure(home: Home, questions: Sequence[ExposureQuestion], selection: Selection) -> ExposureReport:
-    """Returns the answers for the selected part of the fleet. Only the database is read. Raises UsageError for an
-    unknown cluster, site or pool."""
-    status = select(fleet_status(home, selection), selection)
-    policy, now = home.policy_if_any(), home.now()
-    coming = _Coming(home, now)
-    nodes = [node for node in status.nodes if node.state != "orphan"]
-    answers = tuple(answer(question, nodes, policy, now, coming.to) for question in questions)
+def exposure(
+    home: Home,
+    questions: Sequence[ExposureQuestion],
+    selection: Selection,
+    at: datetime | None = None,
+    vex: tuple[VexStatement, ...] = (),
+) -> ExposureReport:
+    """Returns the answers for the selected part of the fleet, now or at a past moment. Only the database is read.
+
+    `vex` is what is declared about images and live patches. What fixes a node at a past moment is what its stream had
+    then: rollouts and plans are those of now, and left out. Raises UsageError for an unknown cluster, site or pool, and
+    for a moment of which nothing is known.
+    """
+    if at is None:
+        now, policy = home.now(), home.policy_if_any()
+        status, coming = fleet_status(home, selection), _Coming(home, now).to
+    else:
+        now, (status, policy), coming = at, moment_at(home, at, selection), _nothing
+    nodes = [node for node in select(status, selection).nodes if node.state != "orphan"]
+    sources = ExposureSources(coming, home.store.software, ReleaseSboms(home.policy_file).of, vex)
+    answers = tuple(answer(question, nodes, policy, now, sources) for question in questions)
     return ExposureReport(now, answers)
+
+
+def _nothing(node: NodeRef) -> Sequence[ComingRelease]:
+    return ()
 
 
 def advisories(paths: Iterable[Path]) -> list[ExposureQuestion]:
     """Returns the question that each file asks. Raises UsageError for a file that cannot be read or is no advisory."""
-    return [AdvisoryQuestion(read_advisory(_content(path), str(path))) for path in paths]
+    return [
+        AdvisoryQuestion(read_advisory(content_of(path, LARGEST, "the file of an advisory"), str(path)))
+        for path in paths
+    ]
 
 
-def _content(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
-    except OSError as error:
-        raise UsageError(
-            f"{path} cannot be read: {error.strerror or error}", "give the file of an advisory"
-        ) from None
-    if len(content) > LARGEST:
-        raise UsageError(f"{path} is larger than {LARGEST >> 20} MiB", "give the file of one advisory")
-    return content
+def vex_statements(paths: Iterable[Path]) -> tuple[VexStatement, ...]:
+    """Returns what OpenVEX documents declare. Raises UsageError for a file that cannot be read or is none."""
+    return tuple(
+        statement
+        for path in paths
+        for statement in read_vex(content_of(path, LARGEST, "the file of an OpenVEX document"), str(path))
+    )
 
 
 class _Coming:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from fleet.app.reporting.explain import find
 from fleet.app.reporting.status import (
-    EVERYTHING,
     clusters_of,
     fleet_status,
+    is_whole,
     known_in,
     policy_for,
     refuse_unknown,
@@ -20,8 +21,10 @@ from fleet.app.reporting.status import (
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.names import there_is
+from fleet.app.wiring.source_records import machine_alone, only_in_sources, records_of
 from fleet.app.wiring.sources.registry import source_of
 from fleet.core.objects.node import NodeRef
+from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import UsageError
 from fleet.core.reporting.node_state import KnownNode, StatusNode
 from fleet.core.reporting.overview import overview
@@ -29,17 +32,18 @@ from fleet.core.reporting.past.as_of import policy_at, rollouts_at, without_unkn
 from fleet.core.reporting.past.differences import FleetDiff, differences
 from fleet.core.reporting.past.node_details import NodeDetails, details
 from fleet.core.reporting.past.node_life import Interval, LifeEvent, NodeLife, NodeRun, life
-from fleet.core.reporting.selection import Selection, select
+from fleet.core.reporting.selection import EVERYTHING, Selection, select
 from fleet.core.reporting.status import FleetStatus
 from fleet.core.rollout.codec import from_record
 from fleet.core.rollout.decisions import StepFinished
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.steps import Step
+from fleet.core.sources.record import SourcedRecord
 
 if TYPE_CHECKING:
     from fleet.store import ClusterRow
 
-Moment = tuple[FleetStatus, list[KnownNode]]
+Moment = tuple[FleetStatus, list[KnownNode], Policy]
 
 
 def status_at(home: Home, at: datetime, selection: Selection = EVERYTHING) -> FleetStatus:
@@ -52,6 +56,12 @@ def status_at(home: Home, at: datetime, selection: Selection = EVERYTHING) -> Fl
     return _at(home, at, selection)[0]
 
 
+def moment_at(home: Home, at: datetime, selection: Selection) -> tuple[FleetStatus, Policy]:
+    """Returns the status at a past moment, and the policy of then. Raises as `status_at` does."""
+    status, _, policy = _at(home, at, selection)
+    return status, policy
+
+
 def diff(home: Home, begin: datetime, end: datetime, selection: Selection = EVERYTHING) -> FleetDiff:
     """Returns what differs between two moments. Raises as `status_at` does, and for an end before the begin."""
     if end <= begin:
@@ -59,8 +69,8 @@ def diff(home: Home, begin: datetime, end: datetime, selection: Selection = EVER
             f"the second moment ({_shown(end)}) is not after the first ({_shown(begin)})",
             "exchange --from and --to",
         )
-    before, known_before = _at(home, begin, selection)
-    after, known_after = _at(home, end, selection)
+    before, known_before, _ = _at(home, begin, selection)
+    after, known_after, _ = _at(home, end, selection)
     return differences(before, after, known_before, known_after)
 
 
@@ -70,9 +80,10 @@ def _at(home: Home, at: datetime, selection: Selection) -> Moment:
     rollouts = Rollouts.load(home.store).all
     policy = policy_at(policy_for(home, known), rollouts, at)
     found = overview(at, clusters_of(home, rows, known, {}), known, policy, rollouts_at(rollouts, at))
-    found = replace(found, nodes=without_unknown_steps(found.nodes))
+    unseen = only_in_sources(home, rows, known, at) if is_whole(selection) else {}
+    found = replace(found, nodes=without_unknown_steps(found.nodes), only_in_sources=unseen or UNSET)
     refuse_unknown(selection, found, policy)
-    return select(found, selection), known
+    return select(found, selection), known, policy
 
 
 def _clusters(home: Home, at: datetime) -> Sequence[ClusterRow]:
@@ -98,13 +109,41 @@ def _chosen(rows: Sequence[ClusterRow], names: Sequence[str]) -> Sequence[Cluste
 
 def node_details(home: Home, name: str) -> NodeDetails:
     """Returns all that is known of a node now. Raises UsageError where no node, or more than one, has that name."""
-    status = find(fleet_status(home).nodes, name)
+    rows = home.clusters()
+    known = known_in(home, rows)
+    nodes = fleet_status(home).nodes
+    if name not in {row.name for row in nodes} and (alone := machine_alone(home, rows, known, name)):
+        return _in_sources_alone(name, alone)
+    status = find(nodes, name)
     ref = NodeRef(status.cluster, status.name)
-    row = next(row for row in home.store.inventory.nodes(cluster=ref.cluster) if row.name == ref.name)
+    row = next(row for row in known if row.ref == ref)
     intervals = home.store.inventory.history(*ref)
     first = intervals[0].begin if intervals else None
     rollouts = [rollout.id for rollout in Rollouts.load(home.store).all if ref in rollout.runs]
-    return details(status, row.node, row.machine, first, rollouts, _reach(home, status))
+    records = records_of(home, rows, known, ref)
+    return details(status, row.node, row.machine, first, rollouts, _reach(home, status), records)
+
+
+def _in_sources_alone(name: str, records: Sequence[SourcedRecord]) -> NodeDetails:
+    """Returns what sources have of a machine that no cluster has."""
+    facts = {fact: value for record in records for fact, value in record.machine.facts.items()}
+    status = StatusNode(
+        cluster="",
+        site=facts.get("site", ""),
+        zone=facts.get("zone", ""),
+        pool="",
+        name=name,
+        os=facts.get("os", ""),
+        version=facts.get("release", ""),
+        kernel=facts.get("kernel", ""),
+        booted="",
+        staged="",
+        target="",
+        state="unknown",
+        schedulable=False,
+        pods=None,
+    )
+    return details(status, None, None, None, (), "", records)
 
 
 def _reach(home: Home, status: StatusNode) -> str:

@@ -11,10 +11,9 @@ from msgspec.structs import replace
 
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.rollouts.standstill import standstill
-from fleet.app.standing.facts import automatic
-from fleet.app.standing.outlook import outlook
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.names import pool_named, there_is
+from fleet.app.wiring.source_records import only_in_sources
 from fleet.app.wiring.sources.registry import source_of
 from fleet.core.cluster.version_skew import skews
 from fleet.core.notifications.overview import undelivered
@@ -26,7 +25,7 @@ from fleet.core.quorum.quorum import Quorum, unknown
 from fleet.core.records.errors import UsageError
 from fleet.core.reporting.node_state import KnownNode
 from fleet.core.reporting.overview import overview
-from fleet.core.reporting.selection import Selection, rows_of
+from fleet.core.reporting.selection import EVERYTHING, Selection, rows_of
 from fleet.core.reporting.status import FleetStatus, StatusCluster, StatusQuorum
 from fleet.core.reporting.voters import status_of
 from fleet.core.rollout.rollout import Rollout
@@ -36,8 +35,6 @@ from fleet.core.standing.outlook import StandingPool
 if TYPE_CHECKING:
     from fleet.store import ClusterRow
     from fleet.store.inventory.held import Waiting
-
-EVERYTHING = Selection()
 
 
 def fleet_status(home: Home, selection: Selection = EVERYTHING) -> FleetStatus:
@@ -64,16 +61,25 @@ def fleet_status(home: Home, selection: Selection = EVERYTHING) -> FleetStatus:
         found,
         quorums=quorums_of(home, chosen, policy),
         standstill=stands,
+        only_in_sources=(only_in_sources(home, chosen, known) if is_whole(selection) else {}) or UNSET,
         policies=_needy(home, policy, selection) or UNSET,
         undelivered=undelivered(home.store.messages.undelivered(), home.now()) or UNSET,
     )
 
 
+def is_whole(selection: Selection) -> bool:
+    """Returns whether all nodes are selected: a machine that none of them is may be one of the others."""
+    return not (selection.clusters or selection.sites or selection.pools)
+
+
 def _needy(home: Home, policy: Policy, selection: Selection) -> tuple[StandingPool, ...]:
     """Returns the standing policies that need an operator or an approval."""
-    names = [pool.name for pool in automatic(policy) if selection.pools in ((), (pool.name,))]
-    pools = outlook(home, names).pools if names else ()
-    return tuple(pool for pool in pools if pool.state in NEEDY)
+    names = [pool.name for pool in policy.automatic if selection.pools in ((), (pool.name,))]
+    if not names:
+        return ()
+    from fleet.app.standing.outlook import outlook
+
+    return tuple(pool for pool in outlook(home, names).pools if pool.state in NEEDY)
 
 
 def policy_for(home: Home, known: Iterable[KnownNode]) -> Policy:

@@ -18,6 +18,7 @@ from fleet.app.wiring.sources.registry import source_of
 from fleet.app.wiring.sources.simulated_clock import running
 from fleet.core.policy.access import Role
 from fleet.core.records.retention import Retention
+from fleet.core.state.own_pod import OwnPod
 from fleet.drivers.timers.jobs import JobsOf, no_jobs
 from fleet.system.clock import WallClock
 
@@ -39,10 +40,11 @@ def run(
     retention: Retention = KEEP,
     jobs: JobsOf = no_jobs,
     beside: Beside = nullcontext,
+    own: OwnPod | None = None,
 ) -> None:
     """Runs a controller until SIGTERM or Ctrl-C; with `until_idle` until nothing is left to do. `retention` is how
     long deleted objects of clusters are kept. `jobs` returns the scheduled jobs that the policy asks for. `beside` is
-    open while the controller runs, such as a server for monitoring.
+    open while the controller runs, such as a server for monitoring. `own` is the pod that it runs in.
 
     Logs what a failover of the database may lose. Requests that have been sent when the signal comes are awaited, and
     the leases are released. Raises UsageError, and
@@ -54,7 +56,7 @@ def run(
         source_of(home, row).ensure_tools(policy)
     for risk in home.store.risks():
         LOG.warning(risk)
-    asyncio.run(_run(home, show, until_idle, retention, jobs, beside))
+    asyncio.run(_run(home, show, until_idle, retention, jobs, beside, own))
 
 
 def make_controller(
@@ -64,9 +66,10 @@ def make_controller(
     jobs: JobsOf = no_jobs,
     connect: Connect | None = None,
     pace: Pace | None = None,
+    own: OwnPod | None = None,
 ) -> Controller:
-    """Returns a controller of the home's fleet. `connect` opens its clusters; None: as the home has them. `pace` is that
-    of `Controller`; None: real time."""
+    """Returns a controller of the home's fleet. `connect` opens its clusters; None: as the home has them. `pace` and `own`
+    are those of `Controller`; None: real time, and no pod."""
     from fleet.drivers.controller import Controller
     from fleet.drivers.timers.pace import WALL
 
@@ -85,6 +88,7 @@ def make_controller(
         jobs=jobs,
         receivers=PolicyReceivers(home).current,
         pace=pace or WALL,
+        own=own,
     )
 
 
@@ -100,9 +104,13 @@ async def _run(
     retention: Retention,
     jobs: JobsOf,
     beside: Beside,
+    own: OwnPod | None,
 ) -> None:
-    controller = make_controller(home, show, retention, jobs)
-    work = asyncio.create_task(controller.run(until_idle))
+    async def lead() -> None:
+        async with running(home.clock), beside():
+            await make_controller(home, show, retention, jobs, own=own).run(until_idle)
+
+    work = asyncio.create_task(lead())
     stopped = False
 
     def stop() -> None:
@@ -114,8 +122,7 @@ async def _run(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     try:
-        async with running(home.clock), beside():
-            await work
+        await work
     except asyncio.CancelledError:
         if not stopped:
             raise

@@ -13,7 +13,6 @@ from functools import partial
 from importlib import import_module
 from typing import NamedTuple
 
-from fleet.app.standing.facts import automatic
 from fleet.app.wiring.home import Home
 from fleet.config.policy import PolicyFile, load_file
 from fleet.core.jobs.job import Job, JobRun
@@ -58,7 +57,7 @@ def _calendars(file: PolicyFile) -> Iterator[JobPlan]:
 
 
 def _policies(file: PolicyFile) -> Iterator[JobPlan]:
-    for pool in automatic(file.policy):
+    for pool in file.policy.automatic:
         yield JobPlan(
             f"policy {pool.name}",
             f"upgrades pool {pool.name} to new releases of {follows(pool)} (upgrade)",

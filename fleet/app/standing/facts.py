@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from msgspec import UnsetType
-
 from fleet.app.planning.effects import state_of
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.wiring.home import Home
@@ -22,15 +20,6 @@ from fleet.store import NodeRow
 
 RESUMES = ("resume-policy",)
 """The kind of the journal's records by which operators resume standing policies."""
-
-
-def automatic(policy: Policy) -> tuple[Pool, ...]:
-    """Returns the pools with a standing policy."""
-    return tuple(
-        pool
-        for pool in policy.pools
-        if not isinstance(pool.upgrade, UnsetType) and pool.upgrade.mode == "auto"
-    )
 
 
 def facts_of(home: Home, policy: Policy, pools: Sequence[Pool]) -> Sequence[StandingFacts]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fleet.app.standing.facts import automatic, facts_of
+from fleet.app.standing.facts import facts_of
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.names import pool_named
 from fleet.core.policy.policy import Policy, Pool
@@ -19,12 +19,12 @@ def chosen_pools(policy: Policy, names: Sequence[str]) -> tuple[Pool, ...]:
     """Returns the named pools; without names all with a standing policy. Raises UsageError for a name that the policy
     does not have, and where no pool, or a named one, has one."""
     if not names:
-        if not automatic(policy):
+        if not policy.automatic:
             raise UsageError("no pool has a standing policy", HOW)
-        return automatic(policy)
+        return policy.automatic
     found = tuple(pool_named(policy, name) for name in names)
     for pool in found:
-        if pool not in automatic(policy):
+        if pool not in policy.automatic:
             raise UsageError(
                 f"pool {pool.name} has no standing policy",
                 HOW,

@@ -90,7 +90,11 @@ async def read_into(snapshot: Snapshot, groups: QuorumClients) -> Snapshot:
     """Returns the snapshot with these quorum groups, read now."""
     for workload in snapshot.workloads:
         groups.see(Upserted(snapshot.cluster, workload))
-    view = ClusterView.of(snapshot)
+    # Groups read nodes, and pods by namespace. All else that a view keeps takes as long as reading the cluster.
+    view = ClusterView(snapshot.cluster)
+    view.nodes.update((node.name, node) for node in snapshot.nodes)
+    for pod in snapshot.pods:
+        view.pod_index.upsert(pod)
     found = [quorum for group in groups if (quorum := await group.read(view, snapshot.at)) is not None]
     return replace(snapshot, quorums=tuple(found))
 

@@ -20,7 +20,7 @@ from fleet.drivers.pipeline import EngineInput
 from fleet.kube.actions.machine_client import MachineInformer
 from fleet.kube.client.transport import Transport
 from fleet.kube.cluster import KubeCluster
-from fleet.kube.install.installation import AGENT_LABELS, NAMESPACE
+from fleet.kube.install.installation import AGENT_LABELS, AGENT_NAMESPACES
 from fleet.machines.agent.agent import AgentIntervals
 from fleet.machines.agent.boot_log import BootLogReader, JournalctlBootLog
 from fleet.machines.agent.contained import contained
@@ -37,7 +37,7 @@ LOG = logging.getLogger(__name__)
 PARALLEL = 32
 """The most connections that are made, commands that run, and playbooks, at once in one cluster."""
 RETRY_SECONDS = 15.0
-PLAYED = AgentIntervals(looks=(10.0, 60.0))
+PLAYED = AgentIntervals(looks=(10.0, 60.0), slow=None)
 """Intervals of agents that work by playbook: one observation takes seconds of CPU time."""
 PLAYED_LOOK = 3600.0
 """Seconds between two observations by playbook. A boot is seen earlier, since the node's kubelet reports it."""
@@ -290,4 +290,4 @@ def agents_of(cluster: KubeCluster, policy: Policy, folder: Path) -> RemoteAgent
 
 
 def _is_agents(pod: Pod) -> bool:
-    return pod.namespace == NAMESPACE and AGENT_LABELS.items() <= pod.labels.items()
+    return pod.namespace in AGENT_NAMESPACES and AGENT_LABELS.items() <= pod.labels.items()

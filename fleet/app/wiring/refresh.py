@@ -14,6 +14,7 @@ from fleet.app.wiring.sources.registry import source_of
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import FleetError
+from fleet.system.event_loop import result_of
 
 if TYPE_CHECKING:
     from fleet.store import ClusterRow
@@ -45,7 +46,7 @@ def refreshed(home: Home, names: Sequence[str] = ()) -> Refresh:
     rows = home.clusters(names)
     fetch_calendars(home)
     policy = home.policy_if_any()
-    answers = asyncio.run(_read_all(home, rows, policy))
+    answers = result_of(_read_all(home, rows, policy))
     fresh: list[Snapshot] = []
     lost: dict[str, str] = {}
     for row, answer in zip(rows, answers, strict=True):

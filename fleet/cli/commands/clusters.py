@@ -190,7 +190,7 @@ def install(
         str,
         typer.Option(
             help="Container image of the agent, preferably by digest: NAME@sha256:... Default: fleet:VERSION, built by "
-            "deploy/Dockerfile."
+            "`make image`."
         ),
     ] = "",
     no_agent: Annotated[
@@ -225,7 +225,7 @@ def install(
         note(f"Into {only}, the only cluster:")
     show(installed(done))
     if agent is not None:
-        note(f"  -> the agents' pods need the image {agent} on their nodes (deploy/Dockerfile builds it)")
+        note(f"  -> the agents' pods need the image {agent} on their nodes (`make image` builds it)")
         _warn_of_tag(agent)
 
 

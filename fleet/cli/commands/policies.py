@@ -1,7 +1,9 @@
-"""Standing policies: what they do next, one pass of them, and resuming one that is halted."""
+"""Standing policies: what they do next, one pass of them, and resuming one that is halted. The policy as objects of a
+cluster."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,7 +11,8 @@ import typer
 from fleet.cli.context import Format, home_of
 from fleet.cli.help_format import CommandList
 
-HELP = """Standing policies: pools that go to new releases by themselves (upgrade: auto in fleet.yaml, docs/standing.md)."""
+HELP = """Standing policies: pools that go to new releases by themselves (upgrade: auto in fleet.yaml, docs/standing.md);
+and the policy as objects of a cluster (docs/crds.md)."""
 
 app = typer.Typer(cls=CommandList, help=HELP, no_args_is_help=True)
 
@@ -81,3 +84,49 @@ def resume(
         f"The standing policy of pool {pool} goes on: {found.state}{f' {found.target}' if found.target else ''}."
     )
     note(f"  -> fleet policy status --pool {pool}")
+
+
+@app.command("export")
+def export_(context: typer.Context) -> None:
+    """Print fleet.yaml as objects for a cluster: UpgradePolicy, ReleaseStream, Freeze, QuorumGroup, FleetConfig.
+
+        fleet policy export | kubectl apply --server-side -f -
+
+    Comments are not part of objects. Releases of a stream's file are written into its ReleaseStream; other files stay
+    files, and are named on stderr.
+    """
+    from fleet.app.planning.policy_objects import export_policy
+    from fleet.cli.terminal.output import note, show_document, warn
+    from fleet.config.objects.yaml_text import as_yaml
+
+    found = export_policy(home_of(context))
+    show_document(as_yaml(found.objects))
+    if found.files:
+        note("Files that must be where fleet runs in the cluster, such as in a mounted Secret:")
+        for file in found.files:
+            note(f"  {file}")
+    if found.calendars:
+        warn(
+            "URLs of calendars are in the objects as they are in the policy: whoever may read the objects sees them"
+        )
+
+
+@app.command("import")
+def import_(
+    context: typer.Context,
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="Files with objects as YAML; - is standard input.")
+    ],
+) -> None:
+    """Write fleet.yaml from objects of a cluster. An existing fleet.yaml is never overwritten.
+
+        kubectl get fleet -o yaml | fleet policy import -
+
+    All mistakes of the objects are shown at once, and nothing is written then.
+    """
+    from fleet.app.planning.policy_objects import import_policy
+    from fleet.cli.terminal.output import note
+
+    path = import_policy(home_of(context, otherwise=Path.cwd()), files)
+    note(f"Wrote {path}. Comments of the policy that the objects came from are not in it.")
+    note("  -> fleet lint")

@@ -101,6 +101,11 @@ def show_json(result: Any) -> None:
     sys.stdout.write(visible_json(text.decode()) + "\n")
 
 
+def show_document(text: str) -> None:
+    """Prints a document for programs, such as YAML, as it is."""
+    sys.stdout.write(text)
+
+
 def show_csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Prints CSV, quoted as in RFC 4180, with a header; lines end as lines do here. A text that a spreadsheet would
     take for a formula gets an apostrophe in front (OWASP, CSV injection)."""

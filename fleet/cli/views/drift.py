@@ -52,6 +52,8 @@ def _drift(report: DriftReport) -> Iterator[Text]:
     )
     if report.not_reported:
         summary += f"; no agent reports {counted(report.not_reported, 'node')}: of these only kernel and kubelet are known"
+    if report.etc_unknown:
+        summary += f"; what was changed in /etc is unknown of {counted(report.etc_unknown, 'node')}"
     yield Text(f"{summary}.")
 
 
@@ -72,7 +74,7 @@ def orphans(report: OrphanReport) -> Text:
         return Text("Every source agrees: there is no orphan.")
     text = Text()
     for one in report.findings:
-        where = one.cluster if one.kind == "unseen-cluster" else f"{one.cluster}/{one.name}"
+        where = one.name if one.kind == "unseen-cluster" or not one.cluster else f"{one.cluster}/{one.name}"
         age = f", for {ago(one.since, report.at)}" if one.since is not None else ""
         text.append(where, "yellow").append(f": {one.message}{age} ").append(f"({one.kind})\n", "dim")
         text.append(f"  -> {one.remedy}\n")

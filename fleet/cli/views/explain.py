@@ -105,6 +105,8 @@ def _facts(explanation: Explanation) -> Iterator[str]:
         yield f"systemd {node.systemd}{failed}"
     if node.layered:
         yield f"layered on the release: {', '.join(node.layered)}"
+    if node.live_patches:
+        yield f"live patches: {', '.join(node.live_patches)}"
     if node.kernel_arguments:
         yield f"kernel arguments: {node.kernel_arguments}"
 

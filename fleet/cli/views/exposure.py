@@ -30,6 +30,8 @@ def _answer(answer: ExposureAnswer, now: datetime) -> Iterator[Text]:
         by_version = answer.question.startswith("os")
         head = [cell.format("VERSION" if by_version else "KERNEL") for cell in HEAD]
         yield columns(head, list(_rows(affected, now, by_version)), right=(4, 6))
+        if any(node.at_least for node in affected):
+            yield Text("+ at least: the history begins later, or what ran before cannot be judged", "dim")
         yield from _remedies(affected)
     unknown = [node for node in answer.nodes if node.state == "unknown"]
     if unknown:
@@ -73,7 +75,7 @@ def _rows(nodes: Sequence[ExposedNode], now: datetime, by_version: bool) -> Iter
     before = ("", "")
     for (site, cluster, pool, software, fix), members in groups.items():
         since = min((node.since for node in members if node.since is not None), default=None)
-        days = max((node.days for node in members if node.days is not None), default=None)
+        longest = max((node for node in members if node.days is not None), key=_days, default=None)
         yield (
             site if site != before[0] else "",
             cluster if (site, cluster) != before else "",
@@ -81,10 +83,14 @@ def _rows(nodes: Sequence[ExposedNode], now: datetime, by_version: bool) -> Iter
             software or "?",
             f"{len(members):,}",
             f"{since:%Y-%m-%d}" if since is not None else "?",
-            f"{days:.0f}" if days is not None else "?",
+            f"{longest.days:.0f}{'+' if longest.at_least else ''}" if longest is not None else "?",
             Text(fix, "" if members[0].fix is not None and members[0].fix.kind == "rollout" else "yellow"),
         )
         before = (site, cluster)
+
+
+def _days(node: ExposedNode) -> tuple[float, bool]:
+    return node.days or 0.0, node.at_least
 
 
 def _fix(fix: ExposureFix | None, now: datetime) -> str:
@@ -146,6 +152,7 @@ CELLS = (
     "days",
     "fix",
     "message",
+    "at_least",
 )
 
 
@@ -165,6 +172,7 @@ def cells(report: ExposureReport) -> tuple[Sequence[str], Iterator[Sequence[obje
             node.days if node.days is not None else "",
             _fix(node.fix, report.at) if node.fix is not None else "",
             node.message,
+            "yes" if node.at_least else "",
         )
         for answer in report.answers
         for node in answer.nodes

@@ -9,7 +9,6 @@ from rich.text import Text
 
 from fleet.cli.terminal.columns import columns
 from fleet.core.reporting.past.differences import DiffCluster, FleetDiff, NodeDifference
-from fleet.core.reporting.status import FleetStatus
 from fleet.core.text.counts import counted
 from fleet.core.text.durations import format_age
 
@@ -24,9 +23,9 @@ WORDS: Mapping[str, str] = {
 }
 
 
-def heading(status: FleetStatus) -> str:
-    """Returns the line above the status of a past moment."""
-    return f"As it was known at {status.at:%Y-%m-%d %H:%M} UTC:"
+def heading(at: datetime) -> str:
+    """Returns the line above what was so at a past moment."""
+    return f"As it was known at {at:%Y-%m-%d %H:%M} UTC:"
 
 
 def differences(found: FleetDiff) -> Text:

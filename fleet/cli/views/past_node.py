@@ -5,29 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
+from msgspec import UNSET, UnsetType
 from rich.text import Text
 
 from fleet.cli.terminal.columns import columns
 from fleet.cli.terminal.person import person
 from fleet.cli.terminal.time_format import ago
+from fleet.core.objects.machine import EtcChanges
 from fleet.core.reporting.past.node_details import NodeDetails
 from fleet.core.reporting.past.node_life import LifeEvent, LifeEventKind, NodeLife
 
 BOOT = 13
 """Characters of a boot id that are shown, as in `fleet explain`."""
+FILES = 5
+"""Changed files in /etc that are shown; all are in the JSON."""
 
 
 def details(found: NodeDetails, now: datetime) -> Text:
     """Returns a line for each fact."""
-    node = found.status
-    head = Text(f"{node.name} in {node.cluster}", "bold")
+    head = _head(found)
     rows = [(name, value) for name, value in _facts(found, now) if value]
     return Text("\n").join([head, columns((), [(f"  {name}", value) for name, value in rows])])
 
 
 def sources(found: NodeDetails, now: datetime) -> Text:
     """Returns a line for each value that a source reports, and below it what contradicts the value."""
-    head = Text(f"{found.status.name} in {found.status.cluster}", "bold")
+    head = _head(found)
     if not found.sources:
         return Text("\n").join([head, Text("No source has reported anything.")])
     rows = [
@@ -37,6 +40,10 @@ def sources(found: NodeDetails, now: datetime) -> Text:
     conflicts = {one.fact: one.conflict for one in found.sources if one.conflict}
     lines = [Text(f"conflict: {fact}: {why}", "yellow") for fact, why in conflicts.items()]
     return Text("\n").join([head, columns(("FACT", "VALUE", "SOURCE", "AGE"), rows), *lines])
+
+
+def _head(found: NodeDetails) -> Text:
+    return Text(f"{found.status.name} in {found.status.cluster or 'no cluster'}", "bold")
 
 
 def _age(seen: datetime | None, now: datetime) -> str:
@@ -68,10 +75,21 @@ def _facts(found: NodeDetails, now: datetime) -> Iterator[tuple[str, str]]:
     yield "taints", ", ".join(found.taints)
     yield "labels", ", ".join(f"{key}={value}" for key, value in sorted(found.labels.items()))
     yield "layered", ", ".join(node.layered)
+    yield "/etc", _changed_files(node.etc)
+    yield "live patches", ", ".join(node.live_patches)
     yield "failed units", ", ".join(node.failed_units)
     yield "rollouts", ", ".join(found.rollouts)
     yield "first seen", f"{found.first_seen:%Y-%m-%d %H:%M} UTC" if found.first_seen is not None else ""
     yield "last seen", f"{node.last_seen:%Y-%m-%d %H:%M} UTC" if node.last_seen is not None else "never"
+
+
+def _changed_files(etc: EtcChanges | UnsetType) -> str:
+    if etc is UNSET:
+        return ""
+    if not etc.changed:
+        return "as in the release"
+    rest = len(etc.changed) - FILES + etc.more
+    return ", ".join(etc.changed[:FILES]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def _since(since: datetime | None, now: datetime) -> str:
@@ -109,6 +127,7 @@ def _what(event: LifeEvent) -> str:
         "ready": "ready",
         "not-ready": f"not ready{f': {after}' if after else ''}",
         "staged": f"staged {after}" if after else f"{before} is no longer staged",
+        "etc": f"in /etc: {' and '.join(part for part in (after, before and f'no longer {before}') if part)}",
         "rollout": f"in rollout {_by(by)} to {after}",
         "rollout-ended": f"{by}: {after}",
     }

@@ -111,6 +111,9 @@ def _below(status: FleetStatus, past: bool) -> Iterator[Text]:
     for cluster in status.clusters:
         for apart in cluster.skew:
             yield Text(f"Skew:   {cluster.name}: {apart} (fleet lint)", "yellow")
+    if status.only_in_sources:
+        parts = [f"{count:,} in {source}" for source, count in status.only_in_sources.items()]
+        yield Text(f"Known:  machines that no cluster has: {', '.join(parts)} (fleet orphans)", "yellow")
     if status.standstill is not None:
         yield standing_still(status.standstill, "Control: ")
     for pool in status.policies or ():

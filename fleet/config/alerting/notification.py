@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from fleet.config.document import forms
 from fleet.config.document.reader import Reader
@@ -36,10 +35,10 @@ def _notification(reader: Reader, pool: forms.ValueForm[str]) -> Notification:
     given = [key for key in ("url_file", "url_env") if reader.has(key)]
     if len(given) != 1:
         reader.problem(f"expected one of url_file and url_env, found {' and '.join(given) or 'none'}")
-    file = reader.value("url_file", forms.TEXT, "")
+    file = reader.value("url_file", forms.FILE, "")
     return Notification(
         name=reader.required("name", forms.NAME, ""),
-        url_file=str(Path(reader.file).absolute().parent / expanded(file)) if file else "",
+        url_file=str(reader.folder / expanded(file)) if file else "",
         url_env=reader.value("url_env", VARIABLE, ""),
         on=frozenset(reader.values("on", EVENT)) or frozenset(NotificationEvent),
         pools=reader.values("pools", pool),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fleet.config.document import forms
+from fleet.config.document import forms, network_forms
 from fleet.config.document.reader import Reader
 from fleet.core.policy.alerting.silence import CLUSTER, NODE, SilenceRule
 
@@ -11,10 +11,12 @@ VALUE = forms.matching(
     "a value that is not empty, such as {node} or {node}:9100; it is compared by equality, and only {node} and {cluster} "
     "are replaced",
     r"(?:[^{}\x00-\x1f\x7f]|\{node\}|\{cluster\}){1,500}",
+    most=4500,
 )
 SERVER = forms.ValueForm(
     "a URL such as http://alertmanager.{cluster}:9093, without user, password, ? and # in it",
-    lambda text: forms.URL.read(text) if not _odd(text) else _refuse(text),
+    lambda text: network_forms.URL.read(text) if not _odd(text) else _refuse(text),
+    schema=network_forms.URL.schema,
 )
 
 
@@ -36,8 +38,8 @@ def _silence(reader: Reader) -> SilenceRule:
         alertmanager=reader.required("alertmanager", SERVER, ""),
         matchers=reader.pairs("matchers", LABEL, VALUE),
         required=reader.flag("required", False),
-        token_file=reader.value("token_file", forms.TEXT, ""),
-        ca_file=reader.value("ca_file", forms.TEXT, ""),
+        token_file=reader.value("token_file", forms.FILE, ""),
+        ca_file=reader.value("ca_file", forms.FILE, ""),
     )
     if not any(NODE in value for value in rule.matchers.values()):
         reader.problem(

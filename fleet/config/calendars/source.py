@@ -68,7 +68,7 @@ def read_calendar(reader: Reader, *, freeze: str = "", zone: str = "") -> ReadCa
     mistakes of the policy, at the line of the key. `freeze`: its events are the freezes of this name; empty: they are
     windows."""
     try:
-        reference = _reference(reader.value("calendar", forms.TEXT, ""))
+        reference = _reference(reader.value("calendar", forms.FILE, ""))
     except ValueError as wrong:
         # The usual message has what was found, which may be a secret.
         reader.problem(str(wrong), "calendar")
@@ -76,7 +76,7 @@ def read_calendar(reader: Reader, *, freeze: str = "", zone: str = "") -> ReadCa
     own_zone = reader.value("zone", time_forms.zone(), zone)
     if not reference:
         return ReadCalendar()
-    folder = Path(reader.file).absolute().parent
+    folder = reader.folder
     path = folder / expanded(reference)
     name = freeze or _name(reference, own_zone)
     if "://" in reference:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from typing import TYPE_CHECKING
 
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fleet.config.document.spelling import FILE, Spelling
 from fleet.core.policy.times.calendar_events import CalendarVersion
 from fleet.core.releases.feed import FeedSource
+
+if TYPE_CHECKING:
+    from fleet.config.document.asked_key import AskedKey
 
 MOST = 100
 """The number of problems after which the rest of a file is not read: such a file is not a policy."""
@@ -39,11 +46,16 @@ class TooMany(Exception):
 
 
 class Findings:
-    def __init__(self) -> None:
+    """`spelling`: how the document that is read spells its keys."""
+
+    def __init__(self, spelling: Spelling = FILE) -> None:
+        self.spelling = spelling
         self._problems: list[tuple[SourcePlace, str]] = []
         self._cautions: list[Caution] = []
-        self.known_keys: set[str] = set()
+        self.known_keys: dict[str, AskedKey] = {}
         """The keys that were asked for, given or not: all keys that a file may have (`pools[].limits.per_zone`)."""
+        self.key_names: set[str] = set()
+        """The keys without the path before them."""
 
         self.feeds: set[str] = set()
         """The URLs of calendars that the file names."""
@@ -53,6 +65,12 @@ class Findings:
         """The texts of the calendars that were read, by the calendar's name."""
         self.stale: list[str] = []
         """The calendars whose servers did not answer when they were last asked, each with the reason."""
+
+    def ask(self, pattern: str, asked: AskedKey) -> None:
+        """Adds a key that a reader asks for."""
+        known = self.known_keys.get(pattern)
+        self.known_keys[pattern] = asked if known is None else known.both(asked)
+        self.key_names.add(pattern.rpartition(".")[2])
 
     def problem(self, place: SourcePlace, message: str) -> None:
         """Adds a mistake. Raises TooMany where there are more than MOST."""
@@ -67,8 +85,22 @@ class Findings:
     @property
     def problems(self) -> list[str]:
         """Returns the mistakes by file and line; a mistake that an alias repeats is returned once."""
-        return list(dict.fromkeys(f"{place}: {message}" for place, message in sorted(self._problems)))
+        found = (f"{place}: {self._spelled(message)}" for place, message in sorted(self._problems))
+        return list(dict.fromkeys(found))
+
+    @property
+    def problems_by_file(self) -> dict[str, tuple[str, ...]]:
+        """Returns the mistakes of each file, or object, without its name before them."""
+        found: dict[str, dict[str, None]] = {}
+        for place, message in sorted(self._problems):
+            text = str(replace(place, file="")).removeprefix(": ")
+            found.setdefault(place.file, {})[f"{text}: {self._spelled(message)}" if text else message] = None
+        return {file: tuple(messages) for file, messages in found.items()}
 
     @property
     def cautions(self) -> tuple[Caution, ...]:
-        return tuple(dict.fromkeys(sorted(self._cautions)))
+        found = (replace(each, message=self._spelled(each.message)) for each in sorted(self._cautions))
+        return tuple(dict.fromkeys(found))
+
+    def _spelled(self, message: str) -> str:
+        return self.spelling.message(message, self.key_names)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from msgspec import UnsetType
 
-from fleet.config.document.fragment import PASSWORD, QUERY, USER_IN_URL
 from fleet.core.objects.machine import NAME_MOST
 from fleet.core.objects.pod import is_word
 from fleet.core.policy.policy import Amount
@@ -21,6 +20,9 @@ UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 LONGEST = 30 * 86400
 MOST = 1_000_000
 DURATION = re.compile(r"(?=\d)(?:(\d{1,7})d)? ?(?:(\d{1,7})h)? ?(?:(\d{1,7})m)? ?(?:(\d{1,7})s)?", re.ASCII)
+DURATION_IN_GO = r"0|[0-9][0-9dhm ]*[dhms]"
+NUMBER = r"0?[0-9]{1,6}|1000000"
+PERCENT = r"0{0,5}[0-9]{1,2}%|0{0,4}100%"
 LABEL = re.compile(
     r"(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 )
@@ -34,10 +36,33 @@ class ValueForm(NamedTuple, Generic[T]):
     """Parses a text. Raises ValueError for a text that does not have this form."""
     known: frozenset[str] = frozenset()
     """The allowed values, if they are a fixed set: the nearest one is suggested."""
+    schema: Mapping[str, Any] = {"type": "string", "minLength": 1}
+    """The OpenAPI schema of the values in objects of the API. It allows every value of this form; where it allows more,
+    the reader decides."""
 
 
-def matching(expected: str, pattern: str | re.Pattern[str]) -> ValueForm[str]:
-    """Returns the form of texts that match the whole pattern."""
+def text_schema(pattern: str, most: int | None = None) -> dict[str, Any]:
+    """Returns the schema of texts that match the whole pattern, which must be one for Go too. `most`: how long they can
+    be, where a rule has to know."""
+    longest = {} if most is None else {"maxLength": most}
+    return {"type": "string", **longest, "pattern": f"^(?:{pattern})$"}
+
+
+def number_schema(type_: str, least: float, most: float) -> dict[str, Any]:
+    return {"type": type_, "minimum": least, "maximum": most}
+
+
+def number_or_text(least: int, most: int, pattern: str) -> dict[str, Any]:
+    """Returns the schema of a number or a text, such as a percentage."""
+    texts = {"pattern": f"^(?:{pattern})$", "anyOf": [{"type": "integer"}, {"type": "string"}]}
+    return {"x-kubernetes-int-or-string": True, "minimum": least, "maximum": most, **texts}
+
+
+def matching(
+    expected: str, pattern: str | re.Pattern[str], in_go: str = "", most: int | None = None
+) -> ValueForm[str]:
+    """Returns the form of texts that match the whole pattern. `in_go`: the pattern of the schema where Go cannot read
+    this one. `most`: how long such texts can be, where a rule of the schema has to know."""
     compiled = re.compile(pattern)
 
     def read(text: str) -> str:
@@ -45,7 +70,7 @@ def matching(expected: str, pattern: str | re.Pattern[str]) -> ValueForm[str]:
             raise ValueError(text)
         return text
 
-    return ValueForm(expected, read)
+    return ValueForm(expected, read, schema=text_schema(in_go or compiled.pattern, most))
 
 
 def _word(text: str) -> str:
@@ -55,7 +80,7 @@ def _word(text: str) -> str:
 
 
 def _order(text: str) -> int:
-    return -_number(text[1:]) if text.startswith("-") else _number(text)
+    return -number(text[1:]) if text.startswith("-") else number(text)
 
 
 def _text(text: str) -> str:
@@ -76,12 +101,6 @@ def _version(text: str) -> str:
     return _text(text)
 
 
-def _url(text: str) -> str:
-    if not re.fullmatch(r"https?://[!-~]{1,1000}", text) or "#" in text:
-        raise ValueError("it is no URL of a server")
-    return _source(text)
-
-
 def _decimal(text: str) -> float | None:
     if not re.fullmatch(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?", text):
         raise ValueError(text)
@@ -100,43 +119,29 @@ def _share(text: str) -> float:
     return float(text[:-1]) / 100
 
 
-def _status(text: str) -> int:
-    number = _number(text)
-    if not 100 <= number <= 599:
-        raise ValueError(text)
-    return number
-
-
-def _source(text: str) -> str:
-    if any(secret.search(text) for secret in (USER_IN_URL, PASSWORD, QUERY)):
-        raise ValueError("it may have a secret in it")
-    return _text(text)
-
-
 TEXT = ValueForm("text", _text)
+FILE = TEXT._replace(expected="text")
+"""The path of a file that has to be where fleet runs."""
 SCRIPT = ValueForm("text, which may have several lines", _script)
 NAMESPACE = matching("the name of a namespace", r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
-VERSION = ValueForm("text of at most 256 characters", _version)
-URL = ValueForm("a URL such as https://10.0.0.1:9090, without user, password, ? and # in it", _url)
+VERSION = ValueForm(
+    "text of at most 256 characters",
+    _version,
+    schema={"type": "string", "minLength": 1, "maxLength": NAME_MOST},
+)
 TITLE = matching(
     "a name of letters, digits, spaces, '-', '_' and '.'", r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,98}[A-Za-z0-9])?"
 )
 MATCHER = matching(
     'a matcher such as severity="critical"', r"[A-Za-z_][A-Za-z0-9_]*(?:=|!=|=~|!~)\"[^\"\\\n]{0,500}\""
 )
-SOURCE = ValueForm(
-    "a source without user, password, ? and #, since plans, journal and reports show it", _source
-)
-ORDER = ValueForm("a whole number", _order)
+ORDER = ValueForm("a whole number", _order, schema=number_schema("integer", -MOST, MOST))
 NAME = matching(NAME_WORDS, r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 DIGEST = matching(
     "a digest such as sha256: and 64 hexadecimal digits in lower case",
     r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}",
 )
 KUBELET = matching("a version such as v1.36.3 or 1.36", r"v?\d{1,4}\.\d{1,4}(?:[.+-][!-~]{1,60})?")
-ENDPOINT = matching(
-    "a URL such as https://10.0.0.1:2379", r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/?"
-)
 PATH = matching("keys with dots between, such as servers.0.lag", r"[^.\s=]+(?:\.[^.\s=]+)*")
 LABEL_KEY = matching("a label such as example.com/pool", LABEL)
 WORD = ValueForm("a word of at most 20 letters and '-', such as \"true\"", _word)
@@ -153,11 +158,14 @@ def choice(options: Mapping[str, T]) -> ValueForm[T]:
             raise ValueError(text)
         return options[text]
 
-    return ValueForm(" or ".join(options), read, frozenset(options))
+    return ValueForm(
+        " or ".join(options), read, frozenset(options), {"type": "string", "enum": list(options)}
+    )
 
 
 def one_of(names: Iterable[str], expected: str) -> ValueForm[str]:
-    """Returns the form of a name out of many, described by `expected`."""
+    """Returns the form of a name out of many, described by `expected`. Its schema allows every text: which names there
+    are, the rest of the document says, or the computer."""
     known = frozenset(names)
 
     def read(text: str) -> str:
@@ -165,10 +173,15 @@ def one_of(names: Iterable[str], expected: str) -> ValueForm[str]:
             raise ValueError(text)
         return text
 
-    return ValueForm(expected, read, known)
+    return ValueForm(expected, read, known, {"type": "string", "minLength": 1, "maxLength": NAME_MOST})
 
 
-ARCHITECTURE = one_of(
+def one_of_these(names: Sequence[str], expected: str) -> ValueForm[str]:
+    """Returns the form of a name out of a few that never change."""
+    return one_of(names, expected)._replace(schema={"type": "string", "enum": list(names)})
+
+
+ARCHITECTURE = one_of_these(
     ("amd64", "arm64", "arm", "386", "ppc64le", "s390x", "riscv64", "loong64"),
     "an architecture as Kubernetes names it, such as amd64 or arm64",
 )
@@ -177,22 +190,23 @@ ARCHITECTURE = one_of(
 
 def count(least: int) -> ValueForm[int]:
     def read(text: str) -> int:
-        number = _number(text)
-        if number < least:
+        found = number(text)
+        if found < least:
             raise ValueError(text)
-        return number
+        return found
 
-    return ValueForm(f"a whole number from {least} on", read)
+    return ValueForm(f"a whole number from {least} on", read, schema=number_schema("integer", least, MOST))
 
 
 def _failures(text: str) -> int | Amount:
-    number = _number(text.removesuffix("%"))
-    if number < 1 or (text.endswith("%") and number > 100):
+    found = number(text.removesuffix("%"))
+    if found < 1 or (text.endswith("%") and found > 100):
         raise ValueError(text)
-    return Amount(number, True) if text.endswith("%") else number
+    return Amount(found, True) if text.endswith("%") else found
 
 
-def _number(text: str) -> int:
+def number(text: str) -> int:
+    """Returns the whole number. Raises ValueError."""
     if not re.fullmatch(r"[0-9]{1,7}", text) or int(text) > MOST:
         raise ValueError(text)
     return int(text)
@@ -202,21 +216,14 @@ def _amount(text: str) -> Amount | None:
     if text == "none":
         return None
     percent = text.endswith("%")
-    number = _number(text.removesuffix("%"))
-    if percent and number > 100:
+    found = number(text.removesuffix("%"))
+    if percent and found > 100:
         raise ValueError(text)
-    return Amount(number, percent)
+    return Amount(found, percent)
 
 
 def _optional_count(text: str) -> int | None:
     return count(1).read(text)
-
-
-def _port(text: str) -> int:
-    number = _number(text)
-    if not 0 < number < 65536:
-        raise ValueError(text)
-    return number
 
 
 def _term(text: str) -> ProbeTerm | None:
@@ -229,34 +236,33 @@ def _term(text: str) -> ProbeTerm | None:
     return ProbeTerm(found, tuple(values.split("|")))
 
 
-def _http_path(text: str) -> str:
-    """Returns a path below the member's own root. A path that leads out of the root (`..`, in any spelling) would be
-    another path of the API server, which passes the request on."""
-    path = text.partition("?")[0]
-    if (
-        not re.fullmatch(r"/[!-~]{0,999}", text)
-        or "#" in text
-        or re.search(r"%(?:2[ef]|5c|25)|\\", path, re.IGNORECASE)
-    ):
-        raise ValueError(text)
-    if {".", ".."} & set(path.split("/")):
-        raise ValueError(text)
-    return text
-
-
-HTTP_PATH = ValueForm("a path such as /health?ready=1, without . or .. in it", _http_path)
-OPTIONAL_COUNT = ValueForm(count(1).expected, _optional_count)
+OPTIONAL_COUNT = ValueForm(count(1).expected, _optional_count, schema=count(1).schema)
 """A whole number from 1 on, of a key whose default is None."""
-DECIMAL: ValueForm[float | None] = ValueForm("a number such as 0.02", _decimal)
-WARINESS: ValueForm[float | UnsetType] = ValueForm("a number from 0 to 1, such as 0.5", _wariness)
-SHARE = ValueForm("a percentage from 0% to 100%, such as 12.5%", _share)
-STATUS = ValueForm("a status of HTTP, 100 to 599", _status)
-PORT = ValueForm("a port, 1 to 65535", _port)
+DECIMAL: ValueForm[float | None] = ValueForm(
+    "a number such as 0.02", _decimal, schema=number_schema("number", -1e15, 1e15)
+)
+WARINESS: ValueForm[float | UnsetType] = ValueForm(
+    "a number from 0 to 1, such as 0.5", _wariness, schema=number_schema("number", 0, 1)
+)
+SHARE = ValueForm(
+    "a percentage from 0% to 100%, such as 12.5%",
+    _share,
+    schema=text_schema(r"(?:0?[0-9]{1,2}(?:\.[0-9]{1,4})?|100(?:\.0{1,4})?)%"),
+)
 TERM: ValueForm[ProbeTerm | None] = ValueForm(
     "keys with dots between and the expected value, such as role=leader|primary (alone: true)", _term
 )
-FAILURES: ValueForm[int | Amount] = ValueForm("a whole number from 1 on, or a percentage", _failures)
-AMOUNT = ValueForm("a number of nodes, a percentage from 0% to 100%, or none", _amount)
+FAILURES: ValueForm[int | Amount] = ValueForm(
+    "a whole number from 1 on, or a percentage",
+    _failures,
+    schema=number_or_text(1, MOST, f"{NUMBER}|{PERCENT}"),
+)
+AMOUNT = ValueForm(
+    "a number of nodes, a percentage from 0% to 100%, or none",
+    _amount,
+    schema=number_or_text(0, MOST, f"{NUMBER}|{PERCENT}|none"),
+)
+FLAG = ValueForm("true or false", lambda text: text == "true", schema={"type": "boolean"})
 
 
 def seconds(least: int) -> ValueForm[int]:
@@ -277,7 +283,9 @@ def seconds(least: int) -> ValueForm[int]:
         return total
 
     return ValueForm(
-        "a duration such as 90s, 5m or 1h30m" + (", not zero" if least else "") + ", at most 30d", read
+        "a duration such as 90s, 5m or 1h30m" + (", not zero" if least else "") + ", at most 30d",
+        read,
+        schema=text_schema(DURATION_IN_GO),
     )
 
 
@@ -285,4 +293,8 @@ def _grace(text: str) -> int | None:
     return None if text == "pod" else seconds(0).read(text)
 
 
-GRACE = ValueForm("a duration such as 90s or 5m, or pod (each pod's own)", _grace)
+GRACE = ValueForm(
+    "a duration such as 90s or 5m, or pod (each pod's own)",
+    _grace,
+    schema=text_schema(f"{DURATION_IN_GO}|pod"),
+)

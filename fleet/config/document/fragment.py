@@ -7,7 +7,8 @@ line, and no tag ever constructs an object.
 from __future__ import annotations
 
 import re
-from typing import Literal
+from collections.abc import Callable, Iterator
+from typing import Literal, TypeVar
 
 import yaml
 from msgspec import Struct
@@ -28,6 +29,7 @@ an image and does not match."""
 QUERY = re.compile(r"(://[^?#]*)[?#].*", re.DOTALL)
 """Matches a query, which may be a signature or a token that allows anyone with the URL to fetch."""
 
+F = TypeVar("F")
 ScalarKind = Literal["text", "number", "boolean", "nothing"]
 KINDS: dict[str, ScalarKind] = {"int": "number", "float": "number", "bool": "boolean", "null": "nothing"}
 """The kind by the end of YAML's own tag; values with all other tags are text."""
@@ -57,6 +59,9 @@ class Block(Struct, frozen=True):
 
     line: int
     entries: dict[str, KeyEntry] = {}
+    source: str = ""
+    """The object of the API whose `spec` it is, such as `upgradepolicies/workers`; empty for a part of the document
+    around it."""
 
 
 Fragment = Scalar | Items | Block
@@ -82,9 +87,22 @@ def compose(text: str, file: str, findings: Findings) -> Fragment | None:
 
     Duplicate keys are problems, and the first of them counts. Raises TooMany.
     """
+    found = _composed(text, file, findings, lambda composer: (composer.document(),))
+    return found[0] if found else None
+
+
+def compose_all(text: str, file: str, findings: Findings) -> tuple[Fragment, ...]:
+    """Returns every document of the text, as `compose` does. Raises TooMany."""
+    return _composed(text, file, findings, lambda composer: tuple(composer.documents()))
+
+
+def _composed(
+    text: str, file: str, findings: Findings, read: Callable[[_Composer], tuple[F, ...]]
+) -> tuple[F, ...]:
+    """Returns what is read; nothing, and a problem, where the text cannot be parsed."""
     try:
         _check(text)
-        return _Composer(text, file, findings).document()
+        return read(_Composer(text, file, findings))
     except UnreadableYaml as wrong:
         findings.problem(SourcePlace(file, wrong.line), wrong.message)
     except yaml.MarkedYAMLError as wrong:
@@ -93,7 +111,7 @@ def compose(text: str, file: str, findings: Findings) -> Fragment | None:
         findings.problem(SourcePlace(file, mark.line + 1 if mark else 1), f"not YAML: {message[:200]}")
     except yaml.YAMLError as wrong:
         findings.problem(SourcePlace(file, 1), f"not YAML: {ascii(str(wrong))[1:200]}")
-    return None
+    return ()
 
 
 def _check(text: str) -> None:
@@ -112,6 +130,14 @@ class _Composer:
         self._parts = 0
         self._anchors: dict[str, tuple[Fragment, int]] = {}
         """Anchored fragments by name, each with its number of parts."""
+
+    def documents(self) -> Iterator[Fragment]:
+        self._next()
+        while not isinstance(self._loader.peek_event(), yaml.StreamEndEvent):
+            self._next()
+            self._anchors.clear()
+            yield self._fragment("", 0)
+            self._next()
 
     def document(self) -> Fragment | None:
         self._next()

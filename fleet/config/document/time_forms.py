@@ -7,9 +7,10 @@ from datetime import UTC, date, datetime, time
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
-from fleet.config.document.forms import ValueForm, one_of
+from fleet.config.document.forms import ValueForm, one_of, text_schema
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+DAY = "mon(day)?|tue(sday)?|wed(nesday)?|thu(rsday)?|fri(day)?|sat(urday)?|sun(day)?"
 YEARS = range(1970, 9000)
 CLOCK = re.compile(r"(\d|[01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:\d\d)?)?", re.ASCII)
@@ -23,9 +24,11 @@ def _clock(text: str) -> time:
     return time(int(found[1]), int(found[2]))
 
 
-CLOCK_TIME = ValueForm("a time of day such as 01:00", _clock)
+CLOCK_TIME = ValueForm("a time of day such as 01:00", _clock, schema=text_schema(CLOCK.pattern, 5))
 END_TIME: ValueForm[time | None] = ValueForm(
-    "a time of day such as 05:00, at most 24:00", lambda text: None if text == "24:00" else _clock(text)
+    "a time of day such as 05:00, at most 24:00",
+    lambda text: None if text == "24:00" else _clock(text),
+    schema=text_schema(f"{CLOCK.pattern}|24:00", 5),
 )
 """The time of day at which a window ends. None: the end of the day."""
 
@@ -44,7 +47,11 @@ def _day(text: str) -> int:
     raise ValueError(text)
 
 
-WEEKDAYS = ValueForm("a weekday such as sat, or a range such as mon-fri", _days)
+WEEKDAYS = ValueForm(
+    "a weekday such as sat, or a range such as mon-fri",
+    _days,
+    schema=text_schema(f"(?i:({DAY})(-({DAY}))?)"),
+)
 
 
 @lru_cache(maxsize=1)
@@ -70,7 +77,11 @@ def moment(zone_name: str) -> ValueForm[datetime]:
             raise ValueError(text)
         return found.astimezone(UTC)
 
-    return ValueForm("a moment such as 2026-12-19T00:00+01:00 (without the +01:00: a zone beside it)", read)
+    return ValueForm(
+        "a moment such as 2026-12-19T00:00+01:00 (without the +01:00: a zone beside it)",
+        read,
+        schema=text_schema(MOMENT.pattern),
+    )
 
 
 def _wall_clock(text: str) -> datetime:
@@ -89,7 +100,13 @@ def _day_or_wall_clock(text: str) -> date | datetime:
     return found if len(text) > len("2026-01-13") else found.date()
 
 
-WALL_CLOCK = ValueForm("a time on the wall clock of the zone, such as 2026-01-13T22:00", _wall_clock)
+WALL_CLOCK = ValueForm(
+    "a time on the wall clock of the zone, such as 2026-01-13T22:00",
+    _wall_clock,
+    schema=text_schema(WALL.pattern),
+)
 DAY_OR_WALL_CLOCK = ValueForm(
-    "a date such as 2026-12-08, or a time on the wall clock such as 2026-12-08T22:00", _day_or_wall_clock
+    "a date such as 2026-12-08, or a time on the wall clock such as 2026-12-08T22:00",
+    _day_or_wall_clock,
+    schema=text_schema(WALL.pattern),
 )

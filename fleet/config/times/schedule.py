@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
 
 from fleet.config.document import forms
 from fleet.config.document.reader import Reader
@@ -57,7 +56,7 @@ def _report(reader: Reader, pools: Collection[str]) -> ReportRule:
         deadline(within, "release")
     except ValueError as wrong:
         reader.problem(str(wrong), "within")
-    place = Path(reader.file).absolute().parent / expanded(folder)
+    place = reader.folder / expanded(folder)
     return ReportRule(
         every, str(place), form, reader.values("pools", forms.one_of(pools, "a pool of this policy")), within
     )

@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
+from fleet.core.drift.changed_files import AGREE_NEEDS, changed_files
 from fleet.core.drift.drift_report import DriftFinding, DriftKind, DriftReport, UndecidedPool
 from fleet.core.drift.kernel_arguments import differences, shared_arguments
 from fleet.core.policy.policy import Policy
@@ -19,9 +20,6 @@ from fleet.core.releases.kernel import architecture_of, is_kernel
 from fleet.core.releases.release import Release, Stream, is_release
 from fleet.core.reporting.node_state import StatusNode
 from fleet.core.text.counts import counted
-
-AGREE_NEEDS = 3
-"""The fewest nodes of which a majority says anything: of two that differ, neither is the odd one."""
 
 
 class ComparedTrait(Struct, frozen=True):
@@ -48,10 +46,20 @@ def drift(nodes: Sequence[StatusNode], policy: Policy, now: datetime) -> DriftRe
             found, split = _by_majority(trait, members)
             findings += [one for one in found if (one.cluster, one.node, one.kind) not in decided]
             undecided += [split] if split is not None else []
-    findings += [one for members in _groups(_pool, compared) for one in _failed_units(members)]
+    for members in _groups(_pool, compared):
+        files, split = changed_files(members)
+        findings += files
+        undecided += [split] if split is not None else []
+        findings += _failed_units(members)
     findings.sort(key=lambda one: (one.pool, one.kind, one.cluster, one.node))
-    silent = sum(not node.version and not node.kernel_arguments for node in compared)
-    return DriftReport(now, len(compared), tuple(findings), tuple(undecided), silent)
+    silent = sum(map(_is_silent, compared))
+    no_etc = sum(node.etc is UNSET and not _is_silent(node) for node in compared)
+    return DriftReport(now, len(compared), tuple(findings), tuple(undecided), silent, no_etc)
+
+
+def _is_silent(node: StatusNode) -> bool:
+    """Returns whether no agent reports anything of the node."""
+    return not node.version and not node.kernel_arguments
 
 
 def _by_stream(node: StatusNode, policy: Policy) -> Iterator[DriftFinding]:

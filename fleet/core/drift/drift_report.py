@@ -8,8 +8,23 @@ from typing import Literal
 
 from msgspec import Struct
 
-DriftKind = Literal["release", "digest", "kernel", "kubelet", "kernel-arguments", "layered", "failed-units"]
-OrphanKind = Literal["no-node", "no-agent", "not-ready", "slot-of-deleted", "same-machine", "unseen-cluster"]
+DriftKind = Literal[
+    "release", "digest", "kernel", "kubelet", "kernel-arguments", "layered", "etc", "failed-units"
+]
+OrphanKind = Literal[
+    "no-node",
+    "no-agent",
+    "not-ready",
+    "slot-of-deleted",
+    "same-machine",
+    "renamed",
+    "only-in-source",
+    "ambiguous",
+    "unseen-cluster",
+]
+"""renamed: the machine of the node had another name, whose Node is gone. only-in-source: no cluster has the machine, and
+a source outside of the clusters does; its `cluster` is empty. ambiguous: a source has a machine that may be one of
+several nodes."""
 
 
 class DriftFinding(Struct, frozen=True):
@@ -47,6 +62,8 @@ class DriftReport(Struct, frozen=True):
     undecided: tuple[UndecidedPool, ...]
     not_reported: int
     """Nodes of which no agent reports anything: only what their kubelet reports was compared."""
+    etc_unknown: int = 0
+    """Nodes whose agent reports, but not which files in /etc were changed: their systems cannot compare them."""
 
 
 class OrphanFinding(Struct, frozen=True):

@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from fleet.core.drift.drift_report import OrphanFinding, OrphanReport
-from fleet.core.objects.node import NodeRef
+from fleet.core.drift.known_elsewhere import Departed, only_in_sources, renamed
+from fleet.core.objects.node import Node, NodeRef
 from fleet.core.policy.policy import Policy
 from fleet.core.reporting.node_state import KnownNode
 from fleet.core.reporting.status import StatusCluster
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.steps import HAS_SLOT
+from fleet.core.sources.matching import NO_SOURCES, SourceMatching
 
 LONG = timedelta(hours=1)
 """A node that has not been Ready for less is probably rebooting."""
@@ -25,9 +27,12 @@ def orphans(
     rollouts: Iterable[Rollout],
     not_ready_since: Mapping[NodeRef, datetime],
     now: datetime,
+    matching: SourceMatching = NO_SOURCES,
+    departed: Sequence[Departed] = (),
 ) -> OrphanReport:
     """Returns all findings. Nothing is concluded about a cluster that does not answer, except that. `not_ready_since`:
-    since when nodes are not Ready; a node that is not in it has been so for an unknown time."""
+    since when nodes are not Ready; a node that is not in it has been so for an unknown time. `matching`: which nodes the
+    machines of other sources are. `departed`: nodes that their clusters do not have any more."""
     reachable = {cluster.name for cluster in clusters if cluster.reachable}
     active = [rollout for rollout in rollouts if rollout.active]
     working = {ref for rollout in active for ref, run in rollout.runs.items() if run.step in HAS_SLOT}
@@ -43,9 +48,15 @@ def orphans(
         ),
         *_slots(seen, reachable, active),
         *_same_machine(seen),
+        *renamed(departed, seen, now),
+        *only_in_sources(matching, _nodes(known), [one.name for one in clusters if not one.reachable]),
     ]
     findings.sort(key=lambda one: (one.kind, one.cluster, one.name))
     return OrphanReport(now, tuple(findings))
+
+
+def _nodes(known: Iterable[KnownNode]) -> dict[NodeRef, Node]:
+    return {one.ref: one.node for one in known if one.node is not None}
 
 
 def _clusters(clusters: Sequence[StatusCluster]) -> Iterator[OrphanFinding]:

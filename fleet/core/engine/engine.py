@@ -45,6 +45,7 @@ from fleet.core.rollout.steps import DRAINED, Step, StepResult
 from fleet.core.state.engine_state import EngineState
 from fleet.core.state.hook_calls import Expected
 from fleet.core.state.indexes.engine_index import EngineIndex
+from fleet.core.state.own_pod import OwnPod
 from fleet.core.steps.dispatch import advance
 from fleet.core.steps.stage import mark, why_unmarked
 
@@ -63,15 +64,15 @@ class Engine:
         index: EngineIndex | None = None,
         ledger: Ledger | None = None,
         expected: Expected | None = None,
+        own: OwnPod | None = None,
     ) -> None:
-        """`sites`: the site of each cluster. `views`: the views of another engine, which must not be used any more.
-        `salt`: a suffix of the ids of this engine's actions, which no other controller uses. `foretells`: the engine's
-        decisions make a plan on a model, so that nodes whose drain no model can predict are held. `index`: the engine's
-        indexes, if they are not to be built from `sites`, `views` and `salt`. `ledger`: the approvals in the journal;
-        None: no approvals are asked for. `expected`: how long hooks take; None: drivers run them. Both as in a plan.
-        """
+        """`sites`: the site of each cluster. `views`: those of another engine, which must not be used any more. `salt`: a
+        suffix of the ids of this engine's actions, which no other controller uses. `foretells`: decisions make a plan on
+        a model, so that nodes whose drain no model can predict are held. `index`: the indexes, if not to be built from
+        `sites`, `views` and `salt`. `ledger`: the approvals in the journal; None: none are asked for. `expected`: how long
+        hooks take; None: drivers run them. `own`: the controller's pod; its node comes last, once another leads."""
         self._approvals = ApprovalGate(ledger) if ledger is not None else None
-        self._index = index or EngineIndex(sites, EngineState(salt, views, expected))
+        self._index = index or EngineIndex(sites, EngineState(salt, views, expected, own))
         self._state = self._index.state
         self._staging = Staging(self._index)
         self._cleanup = Cleanup(self._index)
@@ -100,8 +101,7 @@ class Engine:
 
     @property
     def timed(self) -> bool:
-        """Returns whether time alone will change something: a window, a freeze, a phased rollout, a gate, a hook, the
-        replacement of a canary, or the proof of a voter."""
+        """Returns whether time alone will change something, such as a window, a gate or the proof of a voter."""
         return (
             self._gates.timed
             or any(self._gates.points())
@@ -112,7 +112,7 @@ class Engine:
         )
 
     def view(self, cluster: str) -> ClusterView:
-        """Returns what is known about one cluster. The object stays the same for the life of this engine."""
+        """Returns what is known about one cluster: the same object for the life of this engine."""
         return self._state.view(cluster)
 
     @property

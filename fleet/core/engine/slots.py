@@ -4,6 +4,7 @@ run first."""
 from __future__ import annotations
 
 from datetime import datetime
+from math import inf
 
 from fleet.core.engine.admission import Blockers
 from fleet.core.guards.context import Blocker
@@ -72,7 +73,10 @@ class Slots:
 
     def _urgency(self, run: Run) -> tuple[float, int]:
         """Returns the sort key of a run that waits for its slot: the node with the most evictions left per unit of
-        allowance is asked first, then the plan's order decides."""
-        view = self._index.state.view(run.node.cluster)
+        allowance is asked first, then the plan's order decides. The controller's own node comes last."""
+        state = self._index.state
+        view = state.view(run.node.cluster)
+        if state.own is not None and state.own.on(view, run.node) is not None:
+            return -inf, self._index.runs.order(run.node)
         pressure = self._index.reservations.pressure(view, run.node.name)
         return pressure + run.goal.urgency, self._index.runs.order(run.node)

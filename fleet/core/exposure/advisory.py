@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from datetime import datetime
 from typing import Protocol
 
@@ -39,6 +40,15 @@ class SecurityAdvisory(Struct, frozen=True):
     def names(self) -> frozenset[str]:
         """The advisory's id and its aliases."""
         return frozenset((self.id, *self.aliases))
+
+
+def is_covered(advisory: SecurityAdvisory, names: Container[str]) -> bool:
+    """Reports whether these names are all that the advisory is about: its id, or each CVE among its aliases, or without
+    CVEs any alias. One CVE of several does not stand for the advisory."""
+    cves = [alias for alias in advisory.aliases if alias.startswith("CVE-")]
+    if advisory.id in names:
+        return True
+    return all(cve in names for cve in cves) if cves else any(alias in names for alias in advisory.aliases)
 
 
 def judge(advisory: SecurityAdvisory, software: NodeSoftware) -> ExposureVerdict:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from fleet.core.exposure.advisory import SecurityAdvisory
+from fleet.core.exposure.advisory import SecurityAdvisory, is_covered
+from fleet.core.exposure.contents import ReleaseContents
+from fleet.core.exposure.declared import VexStatement, declared
+from fleet.core.exposure.exposed_since import ExposedSince, PastSoftware, SoftwareHistory, exposed_since
 from fleet.core.exposure.exposure_report import ExposedNode, ExposureAnswer, ExposureFix
 from fleet.core.exposure.question import AdvisoryQuestion, ExposureQuestion
 from fleet.core.exposure.software import NodeSoftware
-from fleet.core.exposure.verdict import ExposureVerdict
+from fleet.core.exposure.verdict import ExposureState, ExposureVerdict
+from fleet.core.exposure.vex import product
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy
 from fleet.core.releases.release import Release, Stream, is_release
@@ -38,16 +43,31 @@ FindComing = Callable[[NodeRef], Sequence[ComingRelease]]
 """Returns what is on its way to a node: by an active rollout first, then by a stored plan."""
 
 
+FindContents = Callable[[Release], ReleaseContents | None]
+"""Returns what a release contains; None if nobody says."""
+
+
+class ExposureSources(Struct, frozen=True):
+    """What is asked, beside the nodes and the policy, while a question is answered."""
+
+    coming: FindComing
+    """Asked for exposed nodes alone, as is `history`."""
+    history: SoftwareHistory
+    contents: FindContents
+    vex: tuple[VexStatement, ...] = ()
+
+
 def answer(
     question: ExposureQuestion,
     nodes: Sequence[StatusNode],
     policy: Policy,
     now: datetime,
-    find_coming: FindComing,
+    sources: ExposureSources,
 ) -> ExposureAnswer:
-    """Returns the answer for all nodes. `find_coming` is asked for exposed nodes alone."""
-    answering = _Answering(question, policy, now)
-    rows = tuple(answering.row(node, find_coming) for node in nodes)
+    """Returns the answer for all nodes at the moment `now`."""
+    answering = _Answering(question, policy, now, sources)
+    since = answering.since(nodes)
+    rows = tuple(answering.row(node, since.get(NodeRef(node.cluster, node.name))) for node in nodes)
     counts = Counter(row.state for row in rows)
     advisory = answering.advisory
     return ExposureAnswer(
@@ -70,15 +90,25 @@ class _Subject(NamedTuple):
     pool: str
 
 
+def _subject(node: StatusNode) -> _Subject:
+    software = NodeSoftware(node.os, node.version, node.kernel, node.kubelet, node.layered, node.live_patches)
+    return _Subject(software, node.booted, node.pool)
+
+
 class _Answering:
     """One question, with what was judged so far."""
 
-    def __init__(self, question: ExposureQuestion, policy: Policy, now: datetime) -> None:
+    def __init__(
+        self, question: ExposureQuestion, policy: Policy, now: datetime, sources: ExposureSources
+    ) -> None:
         self.advisory: SecurityAdvisory | None = (
             question.advisory if isinstance(question, AdvisoryQuestion) else None
         )
         self._question = question
         self._now = now
+        self._policy = policy
+        self._sources = sources
+        self._versions: dict[Release | None, str] = {None: ""}
         self._streams: dict[str, Stream | None] = {
             pool.name: policy.stream(pool.stream) for pool in policy.pools
         }
@@ -86,18 +116,26 @@ class _Answering:
         self._later: dict[_Subject, ExposureFix] = {}
         self._fixes: dict[tuple[_Subject, Release], bool | None] = {}
 
-    def row(self, node: StatusNode, find_coming: FindComing) -> ExposedNode:
-        """Returns the answer for one node."""
-        subject = _Subject(
-            NodeSoftware(node.os, node.version, node.kernel, node.kubelet, node.layered),
-            node.booted,
-            node.pool,
+    def since(self, nodes: Sequence[StatusNode]) -> Mapping[NodeRef, ExposedSince]:
+        """Returns since when the exposed ones of the nodes are so."""
+        published = self.advisory.published if self.advisory is not None else None
+        exposed = {
+            NodeRef(node.cluster, node.name): node.pool
+            for node in nodes
+            if self._verdict(_subject(node)).state == "affected"
+        }
+        if not exposed or (published is not None and published > self._now):
+            return {}
+        history = self._sources.history
+        return exposed_since(
+            history, self._now, exposed, lambda ref, past: self._past_state(exposed[ref], past), published
         )
-        verdict = self._verdicts.get(subject)
-        if verdict is None:
-            verdict = self._verdicts[subject] = self._judge(subject)
+
+    def row(self, node: StatusNode, since: ExposedSince | None) -> ExposedNode:
+        """Returns the answer for one node."""
+        subject = _subject(node)
+        verdict = self._verdict(subject)
         exposed = verdict.state == "affected"
-        since = self._since(node) if exposed else None
         return ExposedNode(
             cluster=node.cluster,
             site=node.site,
@@ -110,25 +148,56 @@ class _Answering:
             state=verdict.state,
             reason=verdict.reason,
             message=verdict.message,
-            since=since,
-            days=round((self._now - since).total_seconds() / DAY, 2) if since is not None else None,
-            fix=self._fix(subject, find_coming(NodeRef(node.cluster, node.name))) if exposed else None,
+            since=since.at if since is not None else None,
+            at_least=since is not None and since.at_least,
+            days=round((self._now - since.at).total_seconds() / DAY, 2) if since is not None else None,
+            fix=self._fix(subject, self._sources.coming(NodeRef(node.cluster, node.name)))
+            if exposed
+            else None,
             last_seen=node.last_seen,
         )
 
+    def _verdict(self, subject: _Subject) -> ExposureVerdict:
+        found = self._verdicts.get(subject)
+        if found is None:
+            found = self._verdicts[subject] = self._judge(subject)
+        return found
+
+    def _past_state(self, pool: str, past: PastSoftware) -> ExposureState:
+        """Returns how software is judged that a node of the pool ran before."""
+        software = NodeSoftware(
+            past.os_image,
+            self._version_of(past.booted),
+            past.kernel,
+            past.kubelet,
+            past.layered,
+            past.live_patches,
+        )
+        digest = past.booted.digest if past.booted is not None else ""
+        return self._verdict(_Subject(software, digest, pool)).state
+
+    def _version_of(self, booted: Release | None) -> str:
+        if booted not in self._versions:
+            self._versions[booted] = self._policy.version_of(booted)
+        return self._versions[booted]
+
     def _judge(self, subject: _Subject) -> ExposureVerdict:
-        """A stream that says that the booted release fixes the advisory is right, whatever the kernel's number is."""
+        """A stream or a VEX document that says that the booted release fixes the advisory is right, whatever the kernel's
+        number is."""
         stream = self._streams.get(subject.pool)
         if self.advisory is not None and stream is not None:
-            declared = _declares(self.advisory, stream, _booted(subject))
-            if declared is not None:
-                message = f"stream {stream.name} lists {self.advisory.id} as fixed in {declared.version}"
+            release = _declares(self.advisory, stream, _booted(subject))
+            if release is not None:
+                message = f"stream {stream.name} lists {self.advisory.id} as fixed in {release.version}"
                 return ExposureVerdict("fixed", "declared-fixed", message)
-        return self._question.judge(subject.software)
-
-    def _since(self, node: StatusNode) -> datetime | None:
-        published = self.advisory.published if self.advisory is not None else None
-        return node.since if node.since is None or published is None else max(node.since, published)
+        if self.advisory is not None and self._sources.vex:
+            own = subject.software
+            names = {subject.digest, product(own.os_image, subject.digest, own.version, own.kernel)} - {""}
+            found = declared(self._sources.vex, self.advisory, frozenset(names), own.live_patches)
+            if found is not None:
+                return found
+        contents = self._sources.contents(_booted(subject))
+        return self._question.judge(replace(subject.software, contents=contents))
 
     def _fix(self, subject: _Subject, coming: Sequence[ComingRelease]) -> ExposureFix:
         """Returns what fixes an exposed node first; without it, what may fix the node."""
@@ -174,7 +243,14 @@ class _Answering:
         own = subject.software
         kubelet = release.kubelet or own.kubelet
         state = self._question.judge(
-            NodeSoftware(own.os_image, release.version, release.kernel, kubelet, own.layered)
+            NodeSoftware(
+                own.os_image,
+                release.version,
+                release.kernel,
+                kubelet,
+                own.layered,
+                contents=self._sources.contents(release),
+            )
         ).state
         return None if state == "unknown" else state != "affected"
 
@@ -188,9 +264,11 @@ def _position(releases: Sequence[Release], release: Release) -> int:
 
 
 def _declares(advisory: SecurityAdvisory, stream: Stream, release: Release) -> Release | None:
-    """Returns the release of the stream that lists the advisory as fixed and is not newer than `release`; None if there
-    is none."""
+    """Returns the release of the stream with which all that the advisory is about is listed as fixed, and which is not
+    newer than `release`; None if there is none."""
+    listed: set[str] = set()
     for one in stream.releases[: _position(stream.releases, release) + 1]:
-        if any(fixed.id in advisory.names for fixed in one.advisories or ()):
+        listed.update(fixed.id for fixed in one.advisories or ())
+        if is_covered(advisory, listed):
             return one
     return None

@@ -41,11 +41,14 @@ class ExposedNode(Struct, frozen=True):
     reason: str
     message: str
     since: datetime | None = None
-    """Since when the node is exposed: since it runs its release, or since the advisory was published, whichever is
-    later. None: not exposed, or not known."""
+    """Since when the node is exposed without a break: over all affected software that it ran one after the other, but
+    not before the advisory was published. None: not exposed, or not known."""
     days: float | None = None
     fix: ExposureFix | None = None
     """None: the node is not exposed."""
+    at_least: bool = False
+    """True if the node may have been exposed before `since`: nothing is known of the time before, or what the node ran
+    then cannot be judged."""
     last_seen: datetime | None = None
     """When the facts about the node were last read."""
 

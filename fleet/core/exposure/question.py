@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct
 
 from fleet.core.exposure.advisory import SecurityAdvisory, judge
-from fleet.core.exposure.software import NodeSoftware
-from fleet.core.exposure.verdict import ExposureVerdict
+from fleet.core.exposure.contents import ContainedPackage
+from fleet.core.exposure.software import NodeSoftware, with_live_patches
+from fleet.core.exposure.verdict import ExposureVerdict, worst
 from fleet.core.records.errors import UsageError
 from fleet.core.versions import linux, rpm, semantic
 
@@ -58,35 +59,76 @@ class VersionCondition(Struct, frozen=True):
         if None in orders:
             wanted = self.bounds[orders.index(None)].version
             return ExposureVerdict("unknown", "not-comparable", f"{running} cannot be compared with {wanted}")
-        pairs = zip(self.bounds, orders, strict=True)
-        if all(_HOLDS[bound.operator](order or 0) for bound, order in pairs):
-            return ExposureVerdict("affected", "in-range", f"{_NAMES[self.subject]} {running}")
+        if _all_hold(self.bounds, orders):
+            found = ExposureVerdict("affected", "in-range", f"{_NAMES[self.subject]} {running}")
+            return with_live_patches(found, software) if self.subject == "kernel" else found
         return ExposureVerdict("not_affected", "before-range", f"{_NAMES[self.subject]} {running}")
 
 
-class LayeredPackage(Struct, frozen=True):
-    """Nodes on which an operator has layered the package count as affected.
+class PackageCondition(Struct, frozen=True):
+    """Nodes that have the package, in a version that fulfils all bounds, count as affected: in the booted release, or
+    layered on it.
 
-    Which packages an image has is not known to fleet, so that a node without the package layered is unknown.
+    What a release contains is known only where its SBOM is there.
     """
 
     name: str
+    bounds: tuple[VersionBound, ...] = ()
 
     @property
     def text(self) -> str:
-        """The package's name."""
-        return self.name
+        """The condition as it is written."""
+        return self.name + ",".join(bound.operator + bound.version for bound in self.bounds)
 
     def judge(self, software: NodeSoftware) -> ExposureVerdict:
-        """Judges the packages on top of the booted release."""
-        own = re.compile(rf"{re.escape(self.name)}(?:-\d.*)?")
-        if (found := next((one for one in software.layered if own.fullmatch(one)), None)) is not None:
-            return ExposureVerdict("affected", "listed", f"{found} is layered on the booted release")
-        return ExposureVerdict(
-            "unknown",
-            "not-reported",
-            f"{self.name} is not layered on the booted release; the packages of the release itself are not known",
+        """Judges the packages of the booted release and those on top of it. A layered package replaces the release's."""
+        layered = _layered(self.name, software.layered)
+        if layered is not None:
+            return self._judge(layered, f"{layered.name} is layered on the booted release")
+        if software.contents is None:
+            return ExposureVerdict("unknown", "not-reported", _no_contents(self.name, software))
+        packages = software.contents.packages.get(self.name, ())
+        found = [
+            self._judge(one, f"{one.name} {one.version} is in {software.contents.source}") for one in packages
+        ]
+        none = ExposureVerdict(
+            "not_affected", "not-installed", f"{self.name} is not in {software.contents.source}"
         )
+        return worst(found) or none
+
+    def _judge(self, package: ContainedPackage, what: str) -> ExposureVerdict:
+        if not self.bounds:
+            return ExposureVerdict("affected", "listed", what)
+        if not package.version:
+            return ExposureVerdict("unknown", "not-reported", f"{what}, in a version that is not reported")
+        orders = [package.compare(bound.version) for bound in self.bounds]
+        if None in orders:
+            wanted = self.bounds[orders.index(None)].version
+            return ExposureVerdict("unknown", "not-comparable", f"{what}, not comparable with {wanted}")
+        if _all_hold(self.bounds, orders):
+            return ExposureVerdict("affected", "in-range", what)
+        return ExposureVerdict("not_affected", "before-range", what)
+
+
+_NEVRA = re.compile(
+    r"(?P<name>[\w.+-]+?)-(?P<version>(?:\d+:)?\d[\w.~^+]*-[\w.~^+]+)\.(?:x86_64|aarch64|noarch|\w+)"
+)
+
+
+def _layered(name: str, layered: Sequence[str]) -> ContainedPackage | None:
+    """Returns the package of this name among the layered ones, which are names, or NAME-VERSION-RELEASE.ARCHITECTURE."""
+    for one in layered:
+        if one == name:
+            return ContainedPackage(one, "", "rpm")
+        if (found := _NEVRA.fullmatch(one)) is not None and found["name"] == name:
+            return ContainedPackage(one, found["version"], "rpm")
+    return None
+
+
+def _no_contents(name: str, software: NodeSoftware) -> str:
+    release = software.version or "the booted release"
+    file = f"{software.version or 'VERSION'}.json"
+    return f"whether {release} contains {name} is known with its SBOM alone: put it into sboms/{file} beside the policy"
 
 
 class AdvisoryQuestion(Struct, frozen=True):
@@ -119,20 +161,15 @@ def version_condition(text: str) -> VersionCondition:
 
 
 def package_question(text: str) -> ExposureQuestion:
-    """Returns the question for a package: with a version that of the kernel or the kubelet, else of a layered package.
-    Raises UsageError for bounds on a package whose version fleet does not know."""
+    """Returns the question for a package, such as `htop` or `openssl<3.2.4`; with a version of the kernel or the kubelet
+    that for what the node runs. Raises UsageError if the text is none."""
     found = re.fullmatch(r"\s*([\w.+-]+?)\s*((?:<=|>=|==|=|<|>).*)?", text)
     if found is None:
-        raise UsageError(f"expected the name of a package, found {text!r}", FORM)
+        raise UsageError(f"expected the name of a package, found {text!r}", "such as htop or 'openssl<3.2.4'")
     subject = {"linux": "kernel", "kernel-core": "kernel"}.get(found[1], found[1])
     if found[2] and subject in ("kernel", "kubelet"):
         return condition(f"{subject}{found[2]}")
-    if found[2]:
-        raise UsageError(
-            f"the version of {found[1]} on a node is not known to fleet",
-            f"fleet exposure --package {found[1]}",
-        )
-    return LayeredPackage(found[1])
+    return PackageCondition(found[1], _bounds("package", found[2], text) if found[2] else ())
 
 
 def _bounds(subject: str, text: str, whole: str) -> tuple[VersionBound, ...]:
@@ -163,6 +200,11 @@ def _compare(subject: Subject, software: NodeSoftware, wanted: str) -> int | Non
     if linux.key(wanted) is not None:
         return linux.compare(kernel.base, wanted)
     return rpm.compare(kernel.package_version, wanted) if kernel.package_version else None
+
+
+def _all_hold(bounds: Sequence[VersionBound], orders: Sequence[int | None]) -> bool:
+    pairs = zip(bounds, orders, strict=True)
+    return all(_HOLDS[bound.operator](order or 0) for bound, order in pairs)
 
 
 _NAMES = {"kernel": "kernel", "os": "version", "kubelet": "kubelet"}

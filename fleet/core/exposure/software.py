@@ -6,7 +6,9 @@ import re
 
 from msgspec import Struct
 
+from fleet.core.exposure.contents import ReleaseContents
 from fleet.core.exposure.running_kernel import RunningKernel, running_kernel
+from fleet.core.exposure.verdict import ExposureVerdict
 from fleet.core.releases.kernel import architecture_of
 
 
@@ -23,6 +25,10 @@ class NodeSoftware(Struct, frozen=True, gc=False):
     """Version of the kubelet; empty if there is none or it is not reported."""
     layered: tuple[str, ...] = ()
     """Packages on top of the booted release, by name or by NAME-VERSION-RELEASE.ARCHITECTURE."""
+    live_patches: tuple[str, ...] = ()
+    """Live patches that the kernel runs, by the names of their modules."""
+    contents: ReleaseContents | None = None
+    """The packages of the booted release; None if nobody says."""
 
     @property
     def running_kernel(self) -> RunningKernel:
@@ -33,6 +39,19 @@ class NodeSoftware(Struct, frozen=True, gc=False):
     def architecture(self) -> str:
         """The processor architecture at the end of the kernel's name, by Go's name; empty if it has none."""
         return architecture_of(self.kernel)
+
+
+def with_live_patches(verdict: ExposureVerdict, software: NodeSoftware) -> ExposureVerdict:
+    """Returns the verdict about the kernel of a node. Which faults a live patch fixes cannot be seen from outside, so that
+    an affected kernel that runs one is unknown."""
+    if verdict.state != "affected" or not software.live_patches:
+        return verdict
+    return ExposureVerdict(
+        "unknown",
+        "live-patched",
+        f"{verdict.message}, but runs a live patch: {', '.join(software.live_patches)}; what it fixes is declared with "
+        "--vex",
+    )
 
 
 class DistributionName(Struct, frozen=True, gc=False):

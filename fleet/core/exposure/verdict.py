@@ -28,6 +28,8 @@ class ExposureVerdict(Struct, frozen=True, gc=False):
         "not-comparable",
         "under-investigation",
         "withdrawn",
+        "live-patched",
+        "not-installed",
     ]
     """Why, as a value that stays the same."""
     message: str

@@ -44,7 +44,7 @@ def _statements(answer: ExposureAnswer) -> Iterable[dict[str, Any]]:
     groups: dict[tuple[str, str, str, str], set[str]] = {}
     for node in answer.nodes:
         key = (node.state, node.reason, _action(node), node.message)
-        groups.setdefault(key, set()).add(_product(node))
+        groups.setdefault(key, set()).add(product(node.os, node.digest, node.version, node.kernel))
     for (state, reason, action, message), products in sorted(groups.items()):
         statement: dict[str, Any] = {
             "vulnerability": {"name": answer.question, "aliases": list(answer.aliases)},
@@ -61,9 +61,10 @@ def _statements(answer: ExposureAnswer) -> Iterable[dict[str, Any]]:
         yield statement
 
 
-def _product(node: ExposedNode) -> str:
-    name = "-".join(node.os.lower().split()) or "os"
-    return f"pkg:generic/{name}@{node.digest or node.version or node.kernel}"
+def product(os_image: str, digest: str, version: str, kernel: str) -> str:
+    """Returns the package URL of an image, by its digest or, where none is known, by version or kernel."""
+    name = "-".join(os_image.lower().split()) or "os"
+    return f"pkg:generic/{name}@{digest or version or kernel}"
 
 
 def _action(node: ExposedNode) -> str:

@@ -62,6 +62,11 @@ def remembered(node: Node, machine: Machine | None) -> dict[str, Any]:
     return detail
 
 
+def canonical_uuid(text: str) -> str:
+    """Returns one text for both byte orders of a UUID."""
+    return min(_byte_orders(text))
+
+
 def _uuid(text: str) -> str:
     """Returns the UUID without hyphens, in lower case."""
     return text.replace("-", "").casefold()

@@ -17,11 +17,15 @@ ARGUMENTS_MOST = 4096
 """Maximum length of a kernel's command line, in characters: the longest that Linux itself accepts."""
 LAYERED_MOST = 256
 """Maximum number of layered packages."""
+ETC_MOST = 128
+"""Maximum number of files in /etc that are reported as changed."""
 UNITS_MOST = 64
 """Maximum number of failed systemd units."""
+LIVE_PATCHES_MOST = 64
+"""Maximum number of live patches of the kernel."""
 NAME_MOST = 256
-"""Maximum length, in characters, of the name of a package, unit or operating system, of a version, digest, kernel or
-boot id."""
+"""Maximum length, in characters, of the name of a package, unit, live patch or operating system, of a version, digest,
+kernel or boot id."""
 MESSAGE_MOST = 4096
 """Maximum length of the agent's message about its work, in characters."""
 LOG_MOST = 8192
@@ -63,6 +67,16 @@ class Units(Struct, frozen=True, gc=False):
     def known(self) -> bool:
         """True if systemd has answered; otherwise the failed units are not known."""
         return self.state != UNKNOWN_STATE
+
+
+class EtcChanges(Struct, frozen=True, gc=False):
+    """The files in /etc that are not as the booted release brings them: their paths, never their contents."""
+
+    changed: tuple[str, ...] = ()
+    """The first ETC_MOST changes, sorted by path: `M ssh/sshd_config` is another file than the release's, `A hosts.deny`
+    is not in the release, `D motd` is in the release and was removed. Paths are relative to /etc."""
+    more: int = 0
+    """How many changes there are besides these."""
 
 
 class Work(Struct, frozen=True, gc=False):
@@ -120,8 +134,12 @@ class Machine(Struct, frozen=True, gc=False):
     """Command line of the booted kernel, in one line, without secrets."""
     layered: tuple[str, ...] = ()
     """Packages that an operator has layered on the booted release."""
+    etc: EtcChanges | None = None
+    """None if the machine's system cannot compare /etc with its release, or no agent has reported it yet."""
     units: Units | None = None
     """None if the machine has no systemd, or no agent has reported its units yet."""
+    live_patches: tuple[str, ...] = ()
+    """Names of the live patches that the kernel runs, sorted; at most LIVE_PATCHES_MOST."""
     reported: bool = False
     """True if an agent has written the status at least once."""
     log_ask: LogAsk | None = None

@@ -53,13 +53,35 @@ class Selector(Struct, frozen=True, gc=False, rename="camel"):
         for key, value in self.match_labels.items():
             if labels.get(key) != value:
                 return False
-        return all(requirement.matches(labels) for requirement in self.match_expressions)
+        return not self.match_expressions or all(each.matches(labels) for each in self.match_expressions)
 
 
 def covers(wide: Selector, narrow: Selector) -> bool:
     """Returns whether `wide` matches every label set that `narrow` matches, as far as their terms show."""
     terms = _terms(narrow)
     return all(any(_implies(known, term) for known in terms) for term in _terms(wide))
+
+
+def excludes(one: Selector, other: Selector) -> bool:
+    """Returns whether no label set matches both, as far as their terms show."""
+    return any(_contradicts(term, against) for term in _terms(one) for against in _terms(other))
+
+
+def _contradicts(one: Requirement, other: Requirement) -> bool:
+    if one.key != other.key:
+        return False
+    mine, its = set(one.values), set(other.values)
+    match one.operator, other.operator:
+        case ("In", "In"):
+            return not mine & its
+        case ("In", "NotIn"):
+            return mine <= its
+        case ("NotIn", "In"):
+            return its <= mine
+        case ("In" | "Exists", "DoesNotExist") | ("DoesNotExist", "In" | "Exists"):
+            return True
+        case _:
+            return False
 
 
 def _terms(of: Selector) -> list[Requirement]:

@@ -221,6 +221,15 @@ class Policy(Struct, frozen=True):
         return stream.find(pool.version) if pool.version else stream.newest
 
     @property
+    def automatic(self) -> tuple[Pool, ...]:
+        """The pools with a standing policy."""
+        return tuple(
+            pool
+            for pool in self.pools
+            if not isinstance(pool.upgrade, UnsetType) and pool.upgrade.mode == "auto"
+        )
+
+    @property
     def reaches(self) -> frozenset[MachineReach]:
         """The access methods of all pools."""
         return frozenset(pool.reach for pool in self.pools)

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
-from fleet.core.objects.machine import Machine
+from fleet.core.objects.machine import EtcChanges, Machine
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.policy.policy import Policy, Pool
 from fleet.core.records.held import Held
@@ -25,7 +25,7 @@ stands in the way. unknown: the cluster of the node is unreachable, or nothing h
 booted release is not in the release stream of the node's pool."""
 
 
-class StatusNode(Struct, frozen=True):
+class StatusNode(Struct, frozen=True, gc=False):
     """One node of the fleet, with its release, its state and its part in a rollout."""
 
     cluster: str
@@ -62,6 +62,8 @@ class StatusNode(Struct, frozen=True):
     """The kernel's command line without secrets, as the machine's agent reports it. Empty: not reported."""
     layered: tuple[str, ...] = ()
     """Packages that were installed on top of the booted release."""
+    live_patches: tuple[str, ...] = ()
+    """Names of the live patches that the kernel runs, as the machine's agent reports them."""
     systemd: str = ""
     """The state of the machine's systemd: running, degraded, starting, ... Empty: the machine has no systemd, or
     nothing was reported."""
@@ -69,6 +71,8 @@ class StatusNode(Struct, frozen=True):
     reference_digest: str = ""
     """The digest in the reference by which the booted release was staged, such as that of an index over several
     architectures."""
+    etc: EtcChanges | UnsetType = UNSET
+    """The files in /etc that are not as the booted release brings them. Missing: nothing reports them."""
 
 
 WIDE: tuple[tuple[str, str], ...] = (
@@ -91,7 +95,7 @@ WIDE: tuple[tuple[str, str], ...] = (
 """The columns of `fleet status -o wide`, from left to right: the head, and the field of `StatusNode` below it."""
 
 
-class KnownNode(Struct, frozen=True):
+class KnownNode(Struct, frozen=True, gc=False):
     """The inventory's knowledge of one node."""
 
     cluster: str
@@ -111,7 +115,7 @@ class KnownNode(Struct, frozen=True):
         return NodeRef(self.cluster, self.name)
 
 
-class RolloutPart(Struct, frozen=True):
+class RolloutPart(Struct, frozen=True, gc=False):
     """A node's part in the last rollout that contains the node."""
 
     rollout: Rollout
@@ -135,36 +139,50 @@ def parts_of(
     return parts
 
 
+class ReportedRelease:
+    """A release that hosts report, or none, with the policy's answers about it, each found once: thousands of nodes run
+    the same."""
+
+    def __init__(self, release: Release | None, policy: Policy) -> None:
+        self.release = release
+        self.version = policy.version_of(release)
+        """The version by which the policy's streams know the release."""
+        self._policy = policy
+        self._compared: tuple[Release | None, bool] = (None, False)
+        self._drifted: dict[str, bool] = {}
+
+    def is_release(self, wanted: Release) -> bool:
+        """Returns whether the release is the wanted one."""
+        compared, same = self._compared
+        if compared is not wanted:
+            same = is_release(self.release, wanted)
+            self._compared = wanted, same
+        return same
+
+    def drifted_from(self, stream_name: str) -> bool:
+        """Returns whether the stream has other releases alone. False where there is no such stream."""
+        if stream_name not in self._drifted:
+            stream = self._policy.stream(stream_name)
+            self._drifted[stream_name] = stream is not None and not any(
+                is_release(self.release, each) for each in stream.releases
+            )
+        return self._drifted[stream_name]
+
+
 class ReleaseNames:
-    """The policy's answers about releases that hosts report, each computed once: thousands of nodes run the same."""
+    """The releases that hosts report, and those that pools want, by the policy."""
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
-        self._versions: dict[Release | None, str] = {None: ""}
-        self._same: dict[tuple[Release | None, Release], bool] = {}
-        self._listed: dict[tuple[Release, str], bool] = {}
+        self._reported: dict[Release | None, ReportedRelease] = {}
         self._targets: dict[str, Release | None] = {}
 
-    def version_of(self, reported: Release | None) -> str:
-        """Returns the version by which the policy's streams know the release."""
-        if reported not in self._versions:
-            self._versions[reported] = self.policy.version_of(reported)
-        return self._versions[reported]
-
-    def is_release(self, reported: Release | None, wanted: Release) -> bool:
-        """Returns whether the release is the wanted one."""
-        key = reported, wanted
-        if key not in self._same:
-            self._same[key] = is_release(reported, wanted)
-        return self._same[key]
-
-    def drifted(self, booted: Release, stream_name: str) -> bool:
-        """Returns whether the stream has other releases alone. False where there is no such stream."""
-        key = booted, stream_name
-        if key not in self._listed:
-            stream = self.policy.stream(stream_name)
-            self._listed[key] = stream is None or any(is_release(booted, each) for each in stream.releases)
-        return not self._listed[key]
+    def reported(self, release: Release | None) -> ReportedRelease:
+        """Returns what the policy knows of the release."""
+        found = self._reported.get(release)
+        if found is None:
+            found = self._reported[release] = ReportedRelease(release, self.policy)
+        return found
 
     def target(self, pool: Pool) -> Release | None:
         """Returns the release that the pool's nodes should run."""
@@ -173,42 +191,50 @@ class ReleaseNames:
         return self._targets[pool.name]
 
 
+NO_NODE = Node("", "", ready=None, unschedulable=True)
+NO_MACHINE = Machine("")
+NO_RELEASE = Release("")
+
+
 def describe(known: KnownNode, names: ReleaseNames, part: RolloutPart | None, reachable: bool) -> StatusNode:
     """Returns the row of the node in the status. `names`: of the fleet's policy. `part`: the node's part in a rollout.
     `reachable`: whether the node's cluster answers."""
-    node, machine, policy = known.node, known.machine, names.policy
-    pool = policy.pool_of(known.cluster, node) if node is not None else None
+    node, machine = known.node or NO_NODE, known.machine or NO_MACHINE
+    pool = names.policy.pool_of(known.cluster, node) if known.node is not None else None
     target = _target(names, pool, part)
-    booted = machine.booted if machine is not None else None
-    state = _state(known, names, pool, target, part, reachable)
+    booted, units = names.reported(machine.booted), machine.units
+    state = _state(known, booted, pool, target, part, reachable)
+    release = booted.release or NO_RELEASE
     in_rollout = part is not None and (part.rollout.active or state == "failed")
     return StatusNode(
         cluster=known.cluster,
         site=known.site,
-        zone=node.zone if node is not None else "",
+        zone=node.zone,
         pool=pool.name if pool is not None else "",
         name=known.name,
-        os=node.os_image if node is not None else "",
-        version=names.version_of(booted),
-        kernel=(node.kernel if node is not None else "") or (machine.kernel if machine is not None else ""),
-        booted=booted.digest if booted is not None else "",
-        staged=names.version_of(machine.staged) if machine is not None else "",
+        os=node.os_image,
+        version=booted.version,
+        kernel=node.kernel or machine.kernel,
+        booted=release.digest,
+        staged=names.reported(machine.staged).version if machine.staged is not None else "",
         target=target.version if target is not None else "",
         state=state,
         step=str(part.run.step) if part is not None and in_rollout else "",
         rollout=part.rollout.id if part is not None and in_rollout else "",
         held=_messages(part, state) if part is not None else (),
         since=_since(known, part, state),
-        ready=node.ready if node is not None else None,
-        schedulable=node is not None and not node.unschedulable,
+        ready=node.ready,
+        schedulable=not node.unschedulable,
         last_seen=known.last_seen,
-        kubelet=node.kubelet if node is not None else "",
+        kubelet=node.kubelet,
         pods=known.pods,
-        kernel_arguments=machine.kernel_arguments if machine is not None else "",
-        layered=machine.layered if machine is not None else (),
-        systemd=machine.units.state if machine is not None and machine.units is not None else "",
-        failed_units=machine.units.failed if machine is not None and machine.units is not None else (),
-        reference_digest=booted.reference_digest if booted is not None else "",
+        kernel_arguments=machine.kernel_arguments,
+        layered=machine.layered,
+        live_patches=machine.live_patches,
+        systemd=units.state if units is not None else "",
+        failed_units=units.failed if units is not None else (),
+        reference_digest=release.reference_digest,
+        etc=machine.etc if machine.etc is not None else UNSET,
     )
 
 
@@ -224,7 +250,7 @@ def _since(known: KnownNode, part: RolloutPart | None, state: NodeState) -> date
 def _messages(part: RolloutPart, state: NodeState) -> tuple[str, ...]:
     if state == "failed":
         return tuple(message for message in (part.run.why, *(held.message for held in part.held)) if message)
-    return tuple(held.message for held in needs_action_first(part.held))
+    return tuple(held.message for held in needs_action_first(part.held)) if part.held else ()
 
 
 def needs_action_first(held: Iterable[Held]) -> tuple[Held, ...]:
@@ -246,7 +272,7 @@ def _target(names: ReleaseNames, pool: Pool | None, part: RolloutPart | None) ->
 
 def _state(
     known: KnownNode,
-    names: ReleaseNames,
+    booted: ReportedRelease,
     pool: Pool | None,
     target: Release | None,
     part: RolloutPart | None,
@@ -256,15 +282,14 @@ def _state(
         return "unknown"
     if known.node is None:
         return "orphan"
-    booted = known.machine.booted if known.machine is not None else None
-    patched = target is not None and names.is_release(booted, target)
+    patched = target is not None and booted.is_release(target)
     if part is not None and (state := _state_in(part, patched)):
         return state
-    if booted is None:
+    if booted.release is None:
         return "unknown"
     if patched:
         return "patched"
-    if pool is not None and names.drifted(booted, pool.stream):
+    if pool is not None and booted.drifted_from(pool.stream):
         return "drifted"
     return "outdated" if target is not None else "unknown"
 

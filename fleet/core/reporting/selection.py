@@ -30,9 +30,14 @@ class Selection(Struct, frozen=True):
         return self.outdated or self.attention
 
 
+EVERYTHING = Selection()
+
+
 def select(status: FleetStatus, selection: Selection) -> FleetStatus:
     """Returns the status of the selected part of the fleet. Rows of pools still count whole pools: no state narrows
     them."""
+    if selection == EVERYTHING:
+        return status
     clusters = [
         cluster
         for cluster in status.clusters

@@ -121,5 +121,7 @@ class FleetStatus(Struct, frozen=True):
     """None: a controller is at work, or nothing is left to do."""
     policies: tuple[StandingPool, ...] | UnsetType = UNSET
     """The standing policies that need an operator or an approval. UNSET: there are none."""
+    only_in_sources: dict[str, int] | UnsetType = UNSET
+    """How many machines each imported source has that no cluster has: they are known, and not seen. UNSET: none."""
     undelivered: tuple[UndeliveredMessages, ...] | UnsetType = UNSET
     """What receivers of messages have not got. UNSET: they have got all."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 
 from msgspec import Struct, field
@@ -116,14 +117,14 @@ def restore_checkpoint(checkpoint: RolloutCheckpoint) -> Rollout:
     )
     if checkpoint.calendars is not None:
         rollout.read_calendars(checkpoint.calendars)
-    rollout.counts.clear()
-    for (ref, run), kept in zip(rollout.runs.items(), checkpoint.runs, strict=True):
-        restored = _restore_run(run, kept)
-        if rollout.stages is not None:
-            rollout.stages.change(run, restored)
-        rollout.runs[ref] = restored
-        rollout.counts[kept.step] += 1
-        rollout.open_in[run.goal.pool] -= kept.step in ENDED
+    begun = list(rollout.runs.values())
+    runs = [_restore_run(run, kept) for run, kept in zip(begun, checkpoint.runs, strict=True)]
+    if rollout.stages is not None:
+        for before, after in zip(begun, runs, strict=True):
+            rollout.stages.change(before, after)
+    rollout.runs = dict(zip(rollout.runs, runs, strict=True))
+    rollout.counts = Counter(run.step for run in runs)
+    rollout.open_in.subtract(Counter(run.goal.pool for run in runs if run.step in ENDED))
     rollout.gates.update({(point, name): state for point, name, state in checkpoint.gates})
     for place, name, state in checkpoint.hooks:
         rollout.hooks[place, name] = state

@@ -22,6 +22,7 @@ from fleet.core.rollout.steps import StepResult, next_step
 from fleet.core.state.drain_progress import DrainProgress
 from fleet.core.state.hook_calls import Expected, HookCalls
 from fleet.core.state.in_flight import ActionKey, InFlightActions
+from fleet.core.state.own_pod import OwnPod
 from fleet.core.state.quorum_index import QuorumIndex
 from fleet.core.state.requeue_timers import RequeueTimers
 
@@ -35,14 +36,16 @@ class EngineState:
         salt: str = "",
         views: Mapping[str, ClusterView] | None = None,
         expected: Expected | None = None,
+        own: OwnPod | None = None,
     ) -> None:
         """`views`: the views of another engine, which must not be used any more. `expected`: how long hooks take, where
-        a plan is made.
+        a plan is made. `own`: the pod of the controller that decides; None: it is in none.
 
         `salt` ends the ids of actions, so that no two controllers give the same one, also where the journal of the
         first was lost.
         """
         self._salt = salt
+        self.own = own
         self.views: dict[str, ClusterView] = dict(views or {})
         self.quorums = QuorumIndex()
         for view in self.views.values():

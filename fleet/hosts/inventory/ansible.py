@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from fleet.config.document import forms
+from fleet.config.document import forms, network_forms
 from fleet.config.document.findings import Findings, SourcePlace
 from fleet.config.document.fragment import Block, Fragment, Items, Scalar, is_nothing
 from fleet.config.document.fragment import KeyEntry as Pair
@@ -121,14 +121,14 @@ def _entry(name: str, reader: Reader, folder: str) -> HostEntry:
         name=name,
         address=_first_of(reader, ("ansible_host", "ansible_ssh_host"), ADDRESS, ""),
         user=_first_of(reader, ("ansible_user", "ansible_ssh_user"), USER, ""),
-        port=_first_of(reader, ("ansible_port", "ansible_ssh_port"), forms.PORT, 0),
+        port=_first_of(reader, ("ansible_port", "ansible_ssh_port"), network_forms.PORT, 0),
         identity=_first_of(
             reader, ("ansible_ssh_private_key_file", "ansible_private_key_file"), forms.TEXT, ""
         ),
         zone=reader.value("fleet_zone", forms.LABEL_TEXT, ""),
         site=reader.value("fleet_site", forms.LABEL_TEXT, ""),
         labels=_groups(reader) | reader.pairs("fleet_labels", forms.LABEL_KEY, forms.LABEL_TEXT),
-        source=reader.value("fleet_source", forms.SOURCE, ""),
+        source=reader.value("fleet_source", network_forms.SOURCE, ""),
         cordoned=reader.flag("fleet_cordoned", False),
         before=_hook(reader, "before", folder),
         after=_hook(reader, "after", folder),

@@ -10,7 +10,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.config.document import forms
+from fleet.config.document import forms, network_forms
 from fleet.config.document.findings import Findings, SourcePlace, TooMany
 from fleet.config.document.fragment import Block, Fragment
 from fleet.config.document.reader import Reader
@@ -157,11 +157,11 @@ def _host(reader: Reader, base: HostEntry, folder: str) -> HostEntry:
     return replace(
         base,
         user=reader.value("user", USER, base.user),
-        port=reader.value("port", forms.PORT, base.port),
+        port=reader.value("port", network_forms.PORT, base.port),
         zone=reader.value("zone", forms.LABEL_TEXT, base.zone),
         site=reader.value("site", forms.LABEL_TEXT, base.site),
         labels=base.labels | reader.pairs("labels", forms.LABEL_KEY, forms.LABEL_TEXT),
-        source=reader.value("source", forms.SOURCE, base.source),
+        source=reader.value("source", network_forms.SOURCE, base.source),
         before=_hook(reader, "before", base.before, folder),
         after=_hook(reader, "after", base.after, folder),
         ready=_hook(reader, "ready", base.ready, folder),

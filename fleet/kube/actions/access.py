@@ -92,5 +92,6 @@ def _review_attributes(permission: Permission, verb: str) -> dict[str, dict[str,
         "resource": resource,
         "subresource": subresource,
         "namespace": permission.namespace,
+        "name": permission.name,
     }
     return {"resourceAttributes": attributes}

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from msgspec.structs import replace
 
-from fleet.core.objects.machine import GROUP, VERSION, LogAnswer, Machine, Units, Work
+from fleet.core.objects.machine import GROUP, VERSION, EtcChanges, LogAnswer, Machine, Units, Work
 from fleet.core.records.errors import FleetError, UnreachableError
 from fleet.core.releases.release import Release
 from fleet.kube.client.retry import Backoff, Jitter, random_jitter
@@ -180,6 +180,8 @@ def status(machine: Machine) -> dict[str, object]:
         "kernel": machine.kernel,
         "kernelArguments": machine.kernel_arguments or None,
         "layered": list(machine.layered) or None,
+        "etc": _etc(machine.etc),
+        "livePatches": list(machine.live_patches) or None,
         "units": _units(machine.units),
         "booted": _release(machine.booted),
         "staged": _release(machine.staged),
@@ -217,6 +219,11 @@ def _work(work: Work | None) -> dict[str, object] | None:
 
 def _log(log: LogAnswer | None) -> dict[str, object] | None:
     return None if log is None else {"token": log.token, "text": log.text or None, "error": log.error or None}
+
+
+def _etc(etc: EtcChanges | None) -> dict[str, object] | None:
+    """`more` is always there: without it nothing changed would be nothing known."""
+    return None if etc is None else {"changed": list(etc.changed) or None, "more": etc.more}
 
 
 def _units(units: Units | None) -> dict[str, object] | None:

@@ -12,12 +12,12 @@ from fleet.kube.client.transport import Transport
 from fleet.kube.kinds.api_resources import MACHINES
 from fleet.kube.kinds.machine import MACHINE, MachineWire, log_ask, log_told
 from fleet.kube.objects.errors import ApiRequest, NotFoundError, decoded
-from fleet.kube.objects.permissions import LEASE_NAMESPACE
 from fleet.system.clock import Clock
 
 _INSTALL = "fleet cluster install brings this cluster's agents up to date"
 _POD = (
-    f"kubectl -n {LEASE_NAMESPACE} get pods -o wide shows whether it runs; {_INSTALL}, if the agent is older"
+    "kubectl get pods -A -o wide -l app.kubernetes.io/name=fleet-agent shows whether it runs; "
+    f"{_INSTALL}, if the agent is older"
 )
 LOOK = 0.5
 """Seconds between two readings of the Machine while its answer is awaited."""

@@ -21,6 +21,9 @@ HOOKS = "fleet-hooks"
 """The name of the roles in the namespaces in which hooks make Jobs."""
 MANAGED_BY = "app.kubernetes.io/managed-by"
 OWNER = "fleet"
+AGENT_NAMESPACES = (NAMESPACE, "fleet-agents")
+"""Where agents run: `fleet cluster install` puts them into the first, and the Helm chart into the second, so that Pod
+Security admission can be strict in the controller's namespace."""
 AGENT_LABELS = {"app.kubernetes.io/name": "fleet-agent"}
 """Labels of the pods of the agent's DaemonSet."""
 
@@ -62,10 +65,11 @@ class Manifest(Struct, frozen=True):
 
 
 def manifests(
-    image: str | None, remote: bool = False, job_namespaces: Sequence[str] = ()
+    image: str | None, remote: bool = False, job_namespaces: Sequence[str] = (), policy: bool = False
 ) -> tuple[Manifest, ...]:
     """Returns every object to install, in order. `image`: the agent's; None leaves its DaemonSet out. `remote`: the
     controller works on machines itself. `job_namespaces`: where hooks make Jobs; these namespaces exist already.
+    `policy`: `fleet operator` runs in the cluster, which has the policy and the rollouts as objects.
 
     Raises UsageError for an empty image, and for one whose digest is not a digest.
     """
@@ -73,7 +77,7 @@ def manifests(
         raise UsageError("the agent's image is empty", "give one, or install without agents")
     if image is not None and "@" in image and not by_digest(image):
         raise UsageError(f"{image}: its digest is not a digest", "NAME@sha256: and 64 hexadecimal digits")
-    bodies = [_completed(body, image, remote) for body in _files()]
+    bodies = [_completed(body, image, remote) for body in (*_files(), *(_files("policy") if policy else ()))]
     bodies += [body for namespace in job_namespaces for body in _roles_of_jobs(namespace)]
     return tuple(_manifest(body) for body in bodies if image is not None or body["kind"] != "DaemonSet")
 
@@ -98,11 +102,12 @@ def _rule(permission: Permission) -> dict[str, Any]:
     verbs = list(permission.verbs)
     if permission.url:
         return {"nonResourceURLs": [permission.url], "verbs": verbs}
-    return {"apiGroups": [permission.group], "resources": [permission.resource], "verbs": verbs}
+    names = {"resourceNames": [permission.name]} if permission.name else {}
+    return {"apiGroups": [permission.group], "resources": [permission.resource], **names, "verbs": verbs}
 
 
-def _files() -> list[dict[str, Any]]:
-    folder = resources.files("fleet.kube.install").joinpath("manifests")
+def _files(*part: str) -> list[dict[str, Any]]:
+    folder = resources.files("fleet.kube.install").joinpath("manifests", *part)
     files = sorted((file for file in folder.iterdir() if file.name.endswith(".yaml")), key=lambda f: f.name)
     # An alias of the YAML is one object in several places; after this it is several.
     return [json.loads(json.dumps(body)) for file in files for body in yaml.safe_load_all(file.read_text())]

@@ -8,7 +8,7 @@ from typing import Literal, cast
 import msgspec
 from msgspec import field
 
-from fleet.core.objects.machine import Ask, LogAnswer, LogAsk, Machine, Request, Units, Work
+from fleet.core.objects.machine import Ask, EtcChanges, LogAnswer, LogAsk, Machine, Request, Units, Work
 from fleet.core.releases.release import Release
 from fleet.kube.objects.wire import ApiStruct, Meta
 
@@ -55,12 +55,19 @@ class WorkWire(ApiStruct, frozen=True):
     log: str = ""
 
 
+class EtcWire(ApiStruct, frozen=True):
+    changed: tuple[str, ...] | None = None
+    more: int = 0
+
+
 class MachineStatus(ApiStruct, frozen=True):
     os: str = ""
     boot_id: str = field(name="bootID", default="")
     kernel: str = ""
     kernel_arguments: str = ""
     layered: tuple[str, ...] | None = None
+    etc: EtcWire | None = None
+    live_patches: tuple[str, ...] | None = None
     units: UnitsWire | None = None
     booted: ReleaseWire | None = None
     staged: ReleaseWire | None = None
@@ -95,7 +102,9 @@ def machine_of(found: MachineWire) -> Machine:
         kernel=intern(status.kernel),
         kernel_arguments=intern(status.kernel_arguments),
         layered=tuple(intern(name) for name in status.layered or ()),
+        etc=_etc(status.etc),
         units=_units(status.units),
+        live_patches=tuple(intern(name) for name in status.live_patches or ()),
         reported=found.status is not None,
         resource_version=meta.resource_version,
     )
@@ -134,6 +143,10 @@ def _work(found: WorkWire | None) -> Work | None:
         _units(found.units),
         found.log,
     )
+
+
+def _etc(found: EtcWire | None) -> EtcChanges | None:
+    return None if found is None else EtcChanges(found.changed or (), found.more)
 
 
 def _units(found: UnitsWire | None) -> Units | None:

@@ -9,7 +9,8 @@ from msgspec import Struct
 LEASE_NAMESPACE = "fleet-system"
 LEASE_NAME = "fleet-controller"
 
-READ = ("get", "list", "watch")
+WATCH = ("list", "watch")
+READ = ("get", *WATCH)
 
 
 class Permission(Struct, frozen=True):
@@ -27,6 +28,8 @@ class Permission(Struct, frozen=True):
     foreign: bool = False
     """True if the rule is about objects of another project: nothing is missing where the cluster does not serve the
     group."""
+    name: str = ""
+    """The only object that the rule is about; empty: all."""
 
 
 PERMISSIONS: tuple[Permission, ...] = (
@@ -40,40 +43,47 @@ PERMISSIONS: tuple[Permission, ...] = (
         "read an etcd's health from the API server if the etcd cannot be reached",
         url="/readyz/etcd",
     ),
-    Permission("policy", "poddisruptionbudgets", READ, "know what a drain has to wait for"),
-    Permission("apps", "deployments", READ, "name the workload that a budget protects"),
-    Permission("apps", "replicasets", READ, "know when replacements of evicted pods are ready"),
-    Permission("apps", "statefulsets", READ, "know when replacements of evicted pods are ready"),
-    Permission("apps", "daemonsets", READ, "know which pods stay on their node"),
-    Permission("batch", "jobs", READ, "know which pods start again"),
-    Permission("", "persistentvolumes", READ, "know which nodes can use a pod's volumes"),
-    Permission("", "persistentvolumeclaims", READ, "know which volumes a pod has"),
-    Permission("storage.k8s.io", "volumeattachments", READ, "reboot no node that volumes are attached to"),
+    Permission(
+        "",
+        "namespaces",
+        ("get",),
+        "know the cluster again, whatever its address: by the id of its namespace kube-system",
+        name="kube-system",
+    ),
+    Permission("policy", "poddisruptionbudgets", WATCH, "know what a drain has to wait for"),
+    Permission("apps", "deployments", WATCH, "name the workload that a budget protects"),
+    Permission("apps", "replicasets", WATCH, "know when replacements of evicted pods are ready"),
+    Permission("apps", "statefulsets", WATCH, "know when replacements of evicted pods are ready"),
+    Permission("apps", "daemonsets", WATCH, "know which pods stay on their node"),
+    Permission("batch", "jobs", WATCH, "know which pods start again"),
+    Permission("", "persistentvolumes", WATCH, "know which nodes can use a pod's volumes"),
+    Permission("", "persistentvolumeclaims", WATCH, "know which volumes a pod has"),
+    Permission("storage.k8s.io", "volumeattachments", WATCH, "reboot no node that volumes are attached to"),
     Permission(
         "maintenance.nvidia.com",
         "nodemaintenances",
-        READ,
+        WATCH,
         "respect the work of maintenance-operator",
         foreign=True,
     ),
     Permission(
         "nodemaintenance.medik8s.io",
         "nodemaintenances",
-        READ,
+        WATCH,
         "respect the work of node-maintenance-operator",
         foreign=True,
     ),
     Permission(
         "machineconfiguration.openshift.io",
         "machineconfignodes",
-        READ,
+        WATCH,
         "respect the work of the Machine Config Operator",
         foreign=True,
     ),
     Permission(
         "fleet.internal",
         "machines",
-        (*READ, "create", "patch"),
+        (*READ, "patch"),
         "ask machines to stage a release and to boot it, and read what their agents saw",
     ),
     Permission(
@@ -84,11 +94,19 @@ PERMISSIONS: tuple[Permission, ...] = (
         namespace=LEASE_NAMESPACE,
     ),
 )
-REMOTE = Permission(
-    "fleet.internal",
-    "machines/status",
-    ("patch",),
-    "report the state of machines that it works on itself (reach: ssh, playbook)",
+REMOTE: tuple[Permission, ...] = (
+    Permission(
+        "fleet.internal",
+        "machines",
+        ("create",),
+        "have a Machine for each node that it works on itself (reach: ssh, playbook)",
+    ),
+    Permission(
+        "fleet.internal",
+        "machines/status",
+        ("patch",),
+        "report the state of machines that it works on itself (reach: ssh, playbook)",
+    ),
 )
 """Needed only where a pool is reached without agents: otherwise the controller cannot answer in an agent's place."""
 
@@ -97,7 +115,7 @@ def needed(remote: bool, job_namespaces: Sequence[str] = ()) -> tuple[Permission
     """Returns the permissions of a controller. `remote`: it works on machines itself. `job_namespaces`: where hooks make
     Jobs."""
     jobs = [rule for namespace in job_namespaces for rule in of_jobs(namespace)]
-    return (*PERMISSIONS, *([REMOTE] if remote else ()), *jobs)
+    return (*PERMISSIONS, *(REMOTE if remote else ()), *jobs)
 
 
 def of_jobs(namespace: str) -> tuple[Permission, ...]:

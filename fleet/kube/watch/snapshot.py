@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.records.errors import FleetError, ForbiddenError, UsageError
 from fleet.core.rollout.event import ApiObject
+from fleet.core.text.encoding import in_utf8
 from fleet.core.text.untrusted import UNREADABLE
 from fleet.kube.client.transport import Transport
 from fleet.kube.kinds.api_resources import KINDS, MACHINES, NODES, PODS, things_of
@@ -76,7 +77,7 @@ def of_dump(data: bytes, cluster: str, site: str, at: datetime) -> Snapshot:
     Raises UsageError for a file that is not a list of Kubernetes objects.
     """
     try:
-        listed = _DUMP.decode(data)
+        listed = _DUMP.decode(in_utf8(data))
     except UNREADABLE as error:
         raise UsageError(
             f"not a dump of a cluster: {error}",

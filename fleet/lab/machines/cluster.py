@@ -32,9 +32,9 @@ def up(directory: Path, machines: LabMachines, *, tied: bool, progress: ReportLi
 
 
 def import_agent(machines: LabMachines, progress: ReportLine) -> None:
-    """Imports the image of fleet's agent into every machine. Raises LabError."""
+    """Imports the image of fleet into every machine. Raises LabError."""
+    archive = agent.archive(progress)
     progress(f"giving every machine the image {agent.IMAGE}")
-    archive = agent.archive()
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda machine: machines.import_image(machine.name, archive), machines.all))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from random import uniform
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -46,6 +47,9 @@ class AgentIntervals(Struct, frozen=True):
     looks: tuple[float, ...] = (2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 60.0, 120.0)
     """Seconds between the observations of a machine that has booted: a unit may fail late. Afterwards the machine is
     observed at the last of these intervals only while systemd is still starting."""
+    slow: float | None = 3600.0
+    """Seconds between the observations after that: files in /etc may be changed, and units may fail, at any time. None:
+    there are none."""
 
 
 class Agent:
@@ -173,12 +177,15 @@ class Agent:
 
     def _look_later(self, seen: Observation) -> None:
         looks = self._pace.looks
-        if not looks or self._look is not None or seen.units is None:
+        if not looks or self._look is not None:
             return
-        if self._looks < len(looks) or seen.units.starting or not seen.units.known:
-            delay = looks[min(self._looks, len(looks) - 1)]
-            self._looks += 1
-            self._look = asyncio.get_running_loop().call_later(delay, self._look_now)
+        units = seen.units
+        soon = units is not None and (self._looks < len(looks) or units.starting or not units.known)
+        if not soon and self._pace.slow is None:
+            return
+        delay = looks[min(self._looks, len(looks) - 1)] if soon else _spread(self._pace.slow or 0.0)
+        self._looks += 1
+        self._look = asyncio.get_running_loop().call_later(delay, self._look_now)
 
     def _look_now(self) -> None:
         self._look = None
@@ -228,6 +235,11 @@ class Agent:
         if self._act is not None:
             await self._act.cancel()
             self._act = None
+
+
+def _spread(seconds: float) -> float:
+    """Returns about as many seconds: after a power cut the agents of a whole site begin at the same moment."""
+    return seconds * uniform(0.75, 1.25)  # noqa: S311 - not a secret
 
 
 def _requests(machine: Machine) -> tuple[object, ...]:

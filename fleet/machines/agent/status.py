@@ -6,7 +6,17 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from fleet.core.agent import bounded
-from fleet.core.objects.machine import ARGUMENTS_MOST, LAYERED_MOST, MESSAGE_MOST, NAME_MOST, Machine, Work
+from fleet.core.objects.machine import (
+    ARGUMENTS_MOST,
+    ETC_MOST,
+    LAYERED_MOST,
+    LIVE_PATCHES_MOST,
+    MESSAGE_MOST,
+    NAME_MOST,
+    EtcChanges,
+    Machine,
+    Work,
+)
 from fleet.core.releases.release import Release
 from fleet.machines import redaction
 from fleet.machines.errors import MachineError
@@ -26,7 +36,9 @@ def described(machine: Machine, seen: Observation, work: Work | None) -> Machine
         kernel=seen.kernel[:NAME_MOST],
         kernel_arguments=without_secrets(seen.kernel_arguments, ARGUMENTS_MOST),
         layered=tuple(name[:NAME_MOST] for name in seen.layered[:LAYERED_MOST]),
+        etc=_etc(seen.etc),
         units=bounded(seen.units),
+        live_patches=tuple(sorted({name[:NAME_MOST] for name in seen.live_patches})[:LIVE_PATCHES_MOST]),
         reported=True,
     )
 
@@ -42,6 +54,15 @@ def identified(seen: Observation) -> Observation:
 def without_secrets(text: str, most: int) -> str:
     """Returns the first `most` characters of the machine's text, without secrets."""
     return redaction.redact(text[: 2 * most])[:most]
+
+
+def _etc(etc: EtcChanges | None) -> EtcChanges | None:
+    """Returns the changes with paths that the schema accepts: a longer path counts, and is not shown."""
+    if etc is None:
+        return None
+    lines = [redaction.redact(line) for line in etc.changed]
+    kept = tuple(line for line in lines if len(line) <= NAME_MOST)[:ETC_MOST]
+    return EtcChanges(kept, etc.more + len(etc.changed) - len(kept))
 
 
 def _release(release: Release | None) -> Release | None:

@@ -12,7 +12,7 @@ from fleet.core.releases.release import Release
 from fleet.core.text.untrusted import UnreadableError, convert
 from fleet.machines.errors import MachineError
 from fleet.machines.families.family import Observation
-from fleet.machines.families.shared.shell import STATE
+from fleet.machines.families.shared.shell import STATE, live_patches_of
 
 
 class _Release(Struct, frozen=True):
@@ -42,6 +42,7 @@ class _Now(Struct, frozen=True):
     state: str = ""
     """The state that `systemctl is-system-running` prints; empty: systemd was not asked."""
     failed: tuple[str, ...] = ()
+    live_patches: tuple[str, ...] = ()
 
 
 def observation(facts: Mapping[str, Any]) -> Observation:
@@ -74,4 +75,5 @@ def observation(facts: Mapping[str, Any]) -> Observation:
         now.kernel_arguments.strip(),
         now.layered,
         Units(state, tuple(sorted(set(now.failed)))) if state else None,
+        live_patches=live_patches_of(now.live_patches),
     )

@@ -21,6 +21,7 @@ from fleet.machines.families.bootc_status import (
 )
 from fleet.machines.families.family import Observation, OsFamily
 from fleet.machines.families.shared import image_reference, shell
+from fleet.machines.families.shared.ostree_etc import EtcReader
 from fleet.machines.families.shared.soft_reboot import FULL_REBOOT
 from fleet.machines.families.signs import Signs
 from fleet.machines.host import Host
@@ -96,20 +97,24 @@ def policy(reference: BootcImageReference) -> tuple[str, ...]:
 class Bootc:
     def __init__(self, host: Host) -> None:
         self._host = host
+        self._etc = EtcReader(host)
 
     async def observe(self) -> Observation:
         """Observes the machine, as `Family.observe` does."""
         status = await self._status()
         back = status.status.rollback
+        boot_id = await shell.boot_id(self._host)
         return Observation(
             OS,
             booted(status).release,
-            await shell.boot_id(self._host),
+            boot_id,
             await shell.kernel(self._host),
             status.next.release if status.next else None,
             back.release if back and back.release != UNTOLD else None,
             await shell.kernel_arguments(self._host),
             units=await shell.units(self._host),
+            etc=await self._etc.changes(boot_id),
+            live_patches=await shell.live_patches(self._host),
         )
 
     async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:

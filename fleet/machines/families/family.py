@@ -7,7 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from fleet.core.objects.machine import Units
+from fleet.core.objects.machine import EtcChanges, Units
 from fleet.core.releases.release import Release
 from fleet.machines.families.signs import Signs
 from fleet.machines.host import Host
@@ -33,6 +33,11 @@ class Observation(Struct, frozen=True):
     """Packages that a user has layered on top of the booted release."""
     units: Units | None = None
     """The state of systemd's units. None where there is no systemd."""
+    etc: EtcChanges | None = None
+    """The files in /etc that are not as the booted release brings them. None where the system cannot compare them, or
+    has not done so yet."""
+    live_patches: tuple[str, ...] = ()
+    """Names of the live patches that the kernel runs; empty where the family does not report them."""
 
     def boots_next(self) -> Release:
         """Returns the release that a reboot would boot."""

@@ -107,6 +107,7 @@ class Flatcar:
             await self._rollback() if idle else None,
             kernel_arguments=await shell.kernel_arguments(self._host),
             units=await shell.units(self._host),
+            live_patches=await shell.live_patches(self._host),
         )
 
     async def _rollback(self) -> Release | None:

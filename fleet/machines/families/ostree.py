@@ -15,6 +15,7 @@ from fleet.core.text.untrusted import UnreadableError, decode
 from fleet.machines.errors import MachineError
 from fleet.machines.families.family import Observation, OsFamily
 from fleet.machines.families.shared import shell
+from fleet.machines.families.shared.ostree_etc import EtcReader
 from fleet.machines.families.shared.soft_reboot import FULL_REBOOT
 from fleet.machines.families.signs import Signs
 from fleet.machines.host import Host
@@ -144,20 +145,24 @@ async def look(host: Host) -> OstreeStatus:
 class Ostree:
     def __init__(self, host: Host) -> None:
         self._host = host
+        self._etc = EtcReader(host)
 
     async def observe(self) -> Observation:
         """Observes the machine, as `Family.observe` does."""
         status = await look(self._host)
         staged, rollback = status.staged, status.rollback
+        boot_id = await shell.boot_id(self._host)
         return Observation(
             OS,
             status.booted.release,
-            await shell.boot_id(self._host),
+            boot_id,
             await shell.kernel(self._host),
             staged.release if staged else None,
             rollback.release if rollback else None,
             await shell.kernel_arguments(self._host),
             units=await shell.units(self._host),
+            etc=await self._etc.changes(boot_id),
+            live_patches=await shell.live_patches(self._host),
         )
 
     async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:

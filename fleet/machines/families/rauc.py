@@ -158,6 +158,7 @@ class Rauc:
             back.release if back else None,
             await shell.kernel_arguments(self._host),
             units=await shell.units(self._host),
+            live_patches=await shell.live_patches(self._host),
         )
 
     async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:

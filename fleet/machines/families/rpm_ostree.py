@@ -19,6 +19,7 @@ from fleet.machines.errors import MachineError
 from fleet.machines.families import ostree
 from fleet.machines.families.family import Observation, OsFamily
 from fleet.machines.families.shared import image_reference, shell
+from fleet.machines.families.shared.ostree_etc import EtcReader
 from fleet.machines.families.shared.soft_reboot import FULL_REBOOT, refuse_prepared
 from fleet.machines.families.signs import Signs
 from fleet.machines.host import Host
@@ -178,21 +179,25 @@ class RpmOstree:
         source of the booted one."""
         self._host = host
         self._source = source
+        self._etc = EtcReader(host)
 
     async def observe(self) -> Observation:
         """Observes the machine, as `Family.observe` does."""
         status = await self._status()
         staged, rollback = status.staged, status.rollback
+        boot_id = await shell.boot_id(self._host)
         return Observation(
             OS,
             status.booted.release,
-            await shell.boot_id(self._host),
+            boot_id,
             await shell.kernel(self._host),
             staged.release if staged else None,
             rollback.release if rollback else None,
             await shell.kernel_arguments(self._host),
             status.booted.layered,
             await shell.units(self._host),
+            await self._etc.changes(boot_id),
+            await shell.live_patches(self._host),
         )
 
     async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:

@@ -140,6 +140,7 @@ class TransactionalUpdate:
             await self._release(back) if back is not None else None,
             await shell.kernel_arguments(self._host),
             units=await shell.units(self._host),
+            live_patches=await shell.live_patches(self._host),
         )
 
     async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:

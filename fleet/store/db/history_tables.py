@@ -1,4 +1,5 @@
-"""The tables of the history: what was known of nodes and clusters, with the interval in which it was known.
+"""The tables of the history: what was known of nodes, clusters and sources outside of them, with the interval in which it
+was known.
 
 A row is valid in [valid_from, valid_to), and goes on while `valid_to` is NULL.
 """
@@ -72,8 +73,8 @@ class NodeHistoryTable(Table, table=True):
     node_condition: int | None = Field(sa_type=BigInteger)
     """The document with Ready, cordon, taints, annotations."""
     machine_profile: int | None = Field(sa_type=BigInteger)
-    """The document with OS family, kernel arguments, layered packages. NULL, like all of `machine_...`: there was no
-    machine."""
+    """The document with OS family, kernel arguments, layered packages, live patches. NULL, like all of `machine_...`:
+    there was no machine."""
     machine_boot: int | None = Field(sa_type=BigInteger)
     machine_software: int | None = Field(sa_type=BigInteger)
     """The document with the booted, staged and rollback release and the kernel, as the agent reports them."""
@@ -93,3 +94,35 @@ class ClusterContactTable(Table, table=True):
     """The version of the API server."""
     error: str = Field(sa_type=Text)
     """Why the cluster did not answer. Empty: it answered."""
+
+
+class SourceTable(Table, table=True):
+    """A source, as it was imported last."""
+
+    __tablename__ = "source"
+
+    name: str = Field(primary_key=True)
+    kind: str
+    """`csv`, `ansible-facts` or `ansible-inventory`."""
+    file: str
+    """The name of the file or folder, without its path."""
+    imported_at: datetime = Field(sa_type=MOMENT)
+    imported_by: str
+
+
+class SourceRecordTable(Table, table=True):
+    """What a source had of one machine in an interval of time. The intervals of a machine never overlap."""
+
+    __tablename__ = "source_record"
+
+    source: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    """What names the machine within the source."""
+    valid_from: datetime = Field(primary_key=True, sa_type=MOMENT)
+    """When it was imported so."""
+    valid_to: datetime | None = Field(sa_type=MOMENT)
+    """When it was imported otherwise, or was not in the file any more. NULL: it is so now."""
+    seen: datetime = Field(sa_type=MOMENT)
+    """When the source last had it so, by its own account."""
+    body: str = Field(sa_type=Text)
+    """The record, as JSON (`fleet.core.sources.record.MachineRecord`)."""

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import chain
 from threading import RLock
 from typing import Any
 
@@ -37,7 +38,8 @@ class SqliteTransaction:
         self.connection = connection
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
-        return [_as_text(row) for row in self.connection.execute(sql, values).fetchall()]
+        rows: list[Row] = self.connection.execute(sql, values).fetchall()
+        return [_as_text(row) for row in rows] if bytes in map(type, chain.from_iterable(rows)) else rows
 
     def one(self, sql: str, values: Sequence[Any] = ()) -> Row | None:
         found: Row | None = self.connection.execute(sql, values).fetchone()

@@ -140,7 +140,7 @@ def _since(name: KnownName, before: Texts | None, texts: Texts | None, at: Any) 
     if texts is None:
         return None, None
     node, was = node_of(texts), None if before is None else node_of(before)
-    replaced = node is not None and was is not None and not _same_machine(was, node)
+    replaced = node is not None and was is not None and not same_machine(was, node)
     kubelet = agent = None
     if node is not None:
         same = not replaced and before is not None and was is not None
@@ -157,7 +157,7 @@ def _kubelet(texts: Texts | None) -> tuple[str, str]:
     return ("", "") if texts is None else software_of(texts[_NODE_SOFTWARE]).by_kubelet
 
 
-def _same_machine(before: Node, now: Node) -> bool:
+def same_machine(before: Node, now: Node) -> bool:
     """Returns whether both are the same machine: a Node that was deleted and made again has another uid."""
     return before.uid == now.uid or identity.same(identity.of(before), now)
 

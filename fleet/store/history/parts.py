@@ -8,6 +8,7 @@ has. What a machine is asked to do, and how far it is, has no history here: the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -56,7 +57,6 @@ COLUMNS = tuple(part.column for part in PARTS)
 MACHINE_FROM = COLUMNS.index("machine_profile")
 """The parts before are those of the node."""
 OWN = tuple(part.column for part in PARTS if part.own)
-_ENCODE: tuple[Callable[[Any], str], ...] = tuple(encoder_of(part.type, part.fields) for part in PARTS)
 
 
 class Software(Struct, frozen=True, gc=False):
@@ -83,18 +83,29 @@ _BOOT = msgspec.json.Decoder(dict[str, str])
 _SOFTWARE = msgspec.json.Decoder(Software)
 
 
+@cache
+def _encoders() -> tuple[Callable[[Any], str], ...]:
+    return tuple(encoder_of(part.type, part.fields) for part in PARTS)
+
+
 def texts_of(node: Node | None, machine: Machine | None) -> Texts:
     """Returns the texts of the parts. Equal objects have equal texts."""
     things: Mapping[type[Any], Any] = {Node: node, Machine: machine}
     return tuple(
         None if (thing := things[part.type]) is None else encode(thing)
-        for part, encode in zip(PARTS, _ENCODE, strict=True)
+        for part, encode in zip(PARTS, _encoders(), strict=True)
     )
 
 
 def node_of(texts: Texts) -> Node | None:
     """Returns the node that the texts stand for. Raises StoreError for texts that fleet cannot have written."""
     return _decoded(_NODE, texts[:MACHINE_FROM])
+
+
+def profile_of(text: str) -> Node:
+    """Returns the node that a text of `node_profile` stands for, without what other parts have. Raises as `node_of`
+    does."""
+    return read(_NODE, text)
 
 
 def machine_of(texts: Texts) -> Machine | None:
@@ -104,20 +115,21 @@ def machine_of(texts: Texts) -> Machine | None:
 
 def software_of(text: str | None) -> Software:
     """Returns what the text of `node_software` or `machine_software` stands for. Raises as `node_of` does."""
-    return Software() if text is None else _read(_SOFTWARE, text)
+    return Software() if text is None else read(_SOFTWARE, text)
 
 
 def boot_of(text: str) -> str:
     """Returns the boot id that a text of `node_boot` or `machine_boot` stands for. Raises as `node_of` does."""
-    return str(_read(_BOOT, text).get("boot_id", ""))
+    return str(read(_BOOT, text).get("boot_id", ""))
 
 
 def _decoded(decoder: msgspec.json.Decoder[V], texts: Texts) -> V | None:
     inner = [text[1:-1] for text in texts if text is not None and text != "{}"]
-    return _read(decoder, f"{{{','.join(inner)}}}") if inner else None
+    return read(decoder, f"{{{','.join(inner)}}}") if inner else None
 
 
-def _read(decoder: msgspec.json.Decoder[V], text: str) -> V:
+def read(decoder: msgspec.json.Decoder[V], text: str) -> V:
+    """Returns what a text of the history stands for. Raises StoreError for a text that fleet cannot have written."""
     try:
         return decoder.decode(text)
     except (msgspec.DecodeError, TypeError) as error:

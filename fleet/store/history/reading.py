@@ -47,15 +47,19 @@ def _with_texts(transaction: Transaction, rows: Sequence[Row], first: int) -> It
         yield (*row[:first], *(None if ident is None else texts[ident] for ident in row[first:]))
 
 
-def since(transaction: Transaction, cluster: str | None) -> dict[tuple[str, str], Any]:
-    """Returns since when each node runs its release: the one that its agent reports or, without an agent, the OS image
-    and kernel that its kubelet reports."""
-    only = "" if cluster is None else " WHERE cluster = ?"
-    rows = transaction.all(
-        f"SELECT cluster, name, coalesce(agent_since, kubelet_since) FROM known_node{only}",
+def now(transaction: Transaction, cluster: str | None) -> list[Row]:
+    """Reads cluster, name, since when the node runs its release, and fact and state of node and machine, of all that is
+    there now. Runs its release: the one that its agent reports or, without an agent, the OS image and kernel that its
+    kubelet reports."""
+    only = "" if cluster is None else " AND known.cluster = ?"
+    return transaction.all(
+        "SELECT known.cluster, known.name, coalesce(known.agent_since, known.kubelet_since), "
+        "node.fact, node.state, machine.fact, machine.state FROM known_node AS known "
+        "LEFT JOIN node ON node.cluster = known.cluster AND node.name = known.name "
+        "LEFT JOIN machine ON machine.cluster = known.cluster AND machine.name = known.name "
+        f"WHERE (node.id IS NOT NULL OR machine.id IS NOT NULL){only} ORDER BY known.cluster, known.name",
         [] if cluster is None else [cluster],
     )
-    return {(row[0], row[1]): row[2] for row in rows}
 
 
 def boots(transaction: Transaction) -> Iterator[Row]:
@@ -76,3 +80,17 @@ def ends(transaction: Transaction) -> list[Row]:
         "WHERE known.kubelet_since IS NULL AND row.node = known.id AND row.node_profile IS NOT NULL "
         "GROUP BY known.cluster, known.name"
     )
+
+
+def departed(transaction: Transaction, after: Any) -> list[Row]:
+    """Returns cluster, name, end and the text of `node_profile` of the last row with a node, for nodes that are no longer
+    there and were there after the bound time."""
+    rows = transaction.all(
+        "SELECT known.cluster, known.name, row.valid_to, row.node_profile FROM known_node AS known "
+        "CROSS JOIN node_history AS row WHERE known.kubelet_since IS NULL AND row.node = known.id "
+        "AND row.node_profile IS NOT NULL AND row.valid_to > ? AND row.valid_to = ("
+        "SELECT max(last.valid_to) FROM node_history AS last "
+        "WHERE last.node = known.id AND last.node_profile IS NOT NULL)",
+        [after],
+    )
+    return list(_with_texts(transaction, rows, 3))

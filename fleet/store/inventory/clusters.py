@@ -26,8 +26,8 @@ class ClusterRow(Struct, frozen=True, kw_only=True):
     """The sites of the cluster. The first is the site of nodes that do not name theirs."""
     kind: Literal["kubeconfig", "simulated", "hosts"] = "kubeconfig"
     kubeconfig: str = ""
-    """Path of the kubeconfig, or several paths, one a line, which are merged like those of KUBECONFIG. For hosts
-    without a cluster: the path of their inventory."""
+    """Path of the kubeconfig, or several paths, one a line, which are merged like those of KUBECONFIG; empty: the
+    service account of the pod that fleet runs in. For hosts without a cluster: the path of their inventory."""
     context: str = ""
     """The context of the kubeconfig; empty: its current context."""
     uid: str = ""
@@ -42,6 +42,11 @@ class ClusterRow(Struct, frozen=True, kw_only=True):
     def files(self) -> tuple[Path, ...]:
         """Returns the paths of the cluster's kubeconfigs."""
         return tuple(Path(part) for part in self.kubeconfig.split("\n"))
+
+    @property
+    def in_pod(self) -> bool:
+        """Returns whether the cluster is the one that fleet's pod runs in, reached by the pod's service account."""
+        return self.kind == "kubeconfig" and not self.kubeconfig
 
     @property
     def site(self) -> str:

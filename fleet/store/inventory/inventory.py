@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from fleet.core.cluster.snapshot import Snapshot
@@ -15,7 +16,7 @@ from fleet.core.records.retention import Retention
 from fleet.core.rollout.event import ClusterObject
 from fleet.store.db.database import Row, SqlDatabase, Transaction, in_utc, moment, moment_or_none
 from fleet.store.history import contacts, intervals, parts, reading
-from fleet.store.inventory import clusters, facts
+from fleet.store.inventory import clusters, facts, sources
 from fleet.store.inventory.facts import Changes, Writing
 from fleet.store.inventory.kinds import (
     BUDGET,
@@ -100,15 +101,21 @@ class SqlInventory:
         """Returns the nodes, and machines without a node, as they were seen last."""
         with self._database.read() as transaction:
             sites = _sites(transaction)
-            nodes = facts.now(transaction, NODE, cluster, "cluster", "name", "fact", "state")
-            machines = facts.now(transaction, MACHINE, cluster, "cluster", "name", "fact", "state")
-            since = reading.since(transaction, cluster)
+            rows = reading.now(transaction, cluster)
             pods = _pods(transaction, cluster)
-        known = {row[:2]: NODE.thing(row[2], row[3]) for row in nodes}
-        under = {row[:2]: MACHINE.thing(row[2], row[3]) for row in machines}
+        rows.sort(key=itemgetter(0, 1))
+        # Many nodes were upgraded, or seen first, at the same moment.
+        moments = {bound: moment_or_none(bound) for bound in {row[2] for row in rows}}
         return [
-            _node_row(key, sites, known.get(key), under.get(key), pods.get(key, 0), since.get(key))
-            for key in sorted(known.keys() | under.keys())
+            _node_row(
+                (of, name),
+                sites,
+                None if node is None else NODE.thing(node, node_state),
+                None if machine is None else MACHINE.thing(machine, machine_state),
+                pods.get((of, name), 0),
+                moments[since],
+            )
+            for of, name, since, node, node_state, machine, machine_state in rows
         ]
 
     def nodes_at(self, at: datetime, *, cluster: str | None = None) -> list[NodeRow]:
@@ -120,7 +127,14 @@ class SqlInventory:
             sites = _sites(transaction)
             rows = reading.as_of(transaction, cluster, self._database.bind(at), parts.COLUMNS)
         return [
-            _node_row(row[:2], sites, parts.node_of(row[3:]), parts.machine_of(row[3:]), None, row[2])
+            _node_row(
+                row[:2],
+                sites,
+                parts.node_of(row[3:]),
+                parts.machine_of(row[3:]),
+                None,
+                moment_or_none(row[2]),
+            )
             for row in sorted(rows, key=lambda row: row[:2])
         ]
 
@@ -204,6 +218,14 @@ class SqlInventory:
             rows = reading.ends(transaction)
         return {(cluster, node): moment(last) for cluster, node, last in rows}
 
+    def departed(self, after: datetime) -> list[tuple[NodeRef, Node, datetime]]:
+        """Returns the nodes that are no longer there, with their identity alone, and when each was there last. Left out
+        are those that were gone by `after`."""
+        with self._database.read() as transaction:
+            rows = reading.departed(transaction, self._database.bind(after))
+        nodes = [(NodeRef(*row[:2]), parts.profile_of(row[3]), moment(row[2])) for row in rows]
+        return sorted(nodes, key=lambda found: found[0])
+
     def forget(self, retention: Retention, *, at: datetime, most: int = FORGOTTEN_AT_ONCE) -> int:
         """Deletes intervals that ended longer before `at` than `retention` allows, up to `most`, and returns how many.
         What holds now is kept. No lock is taken where there is nothing to delete."""
@@ -221,7 +243,7 @@ class SqlInventory:
                 deleted += intervals.forget(transaction, name, before, most - deleted)
             if deleted >= most:
                 break
-        return deleted
+        return deleted + sources.forget(self._database, before)
 
 
 News = tuple[FactKind[Any], Sequence[Any], Sequence[tuple[str, ...]]]
@@ -274,13 +296,13 @@ def _node_row(
     node: Node | None,
     machine: Machine | None,
     pods: int | None,
-    since: Any,
+    since: datetime | None,
 ) -> NodeRow:
     cluster, name = key
     site = sites.get(cluster, "")
     if node is not None:
         site = node.labels.get(SITE_LABEL, site)
-    return NodeRow(cluster, name, site, node, machine, pods, moment_or_none(since))
+    return NodeRow(cluster, name, site, node, machine, pods, since)
 
 
 def _things(transaction: Transaction, kind: FactKind[T], cluster: str) -> tuple[T, ...]:

@@ -9,6 +9,7 @@ left out, so that a field that a newer fleet adds does not change every object. 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from hashlib import blake2b
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
@@ -56,16 +57,24 @@ class FactKind(Generic[T]):
         self.columns = tuple(columns)
         self.key_of: Callable[[ClusterObject], FactKey] = _key_of(self.key)
         self._values = tuple(columns.values())
-        self._blank: Mapping[str, str] = {
-            field.name: "" for field in fields(type_) if field.name in FORGOTTEN
-        }
-        kept = [field.name for field in fields(type_) if field.name not in FORGOTTEN]
-        self.facts = tuple(name for name in kept if name not in state)
+        names = type_.__struct_fields__
+        self._blank: Mapping[str, str] = {name: "" for name in names if name in FORGOTTEN}
+        self.facts = tuple(name for name in names if name not in FORGOTTEN and name not in state)
         """The fields in `fact`; all others that are stored are `states`."""
         self.states = tuple(state)
-        self.fact_of: Encode = encoder_of(type_, self.facts)
-        self.state_of: Encode = encoder_of(type_, state)
-        self._decode = msgspec.json.Decoder(type_).decode
+
+    # Made when they are needed: a command reads few kinds, and most commands write none.
+    @cached_property
+    def fact_of(self) -> Encode:
+        return encoder_of(self.type, self.facts)
+
+    @cached_property
+    def state_of(self) -> Encode:
+        return encoder_of(self.type, self.states)
+
+    @cached_property
+    def _decode(self) -> Callable[[str], T]:
+        return msgspec.json.Decoder(self.type).decode
 
     def content_of(self, thing: T) -> int:
         """Returns a 64-bit hash of all that is stored of an object. Equal objects have the same hash in every process.

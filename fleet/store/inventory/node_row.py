@@ -10,7 +10,7 @@ from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import Node
 
 
-class NodeRow(Struct, frozen=True):
+class NodeRow(Struct, frozen=True, gc=False):
     """A node with its machine, its pods and the time since when it runs what it runs."""
 
     cluster: str

@@ -8,10 +8,20 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.objects.machine import MESSAGE_MOST, NAME_MOST, Ask, LogAnswer, LogAsk, Machine, Units, Work
+from fleet.core.objects.machine import (
+    MESSAGE_MOST,
+    NAME_MOST,
+    Ask,
+    EtcChanges,
+    LogAnswer,
+    LogAsk,
+    Machine,
+    Units,
+    Work,
+)
 from fleet.core.releases.release import Release
 from fleet.machines.host import CommandResult
-from tests.unit.agent.world import NEW, OLD, World, story
+from tests.unit.agent.world import NEW, OLD, QUICK, World, story
 
 
 def answered(token: str, state: str) -> Callable[[Machine], bool]:
@@ -372,6 +382,31 @@ def test_reports_are_bounded_and_have_no_secrets() -> None:
         assert machine.units is not None and len(machine.units.failed) == 64
         assert (len(machine.layered), len(machine.kernel_arguments)) == (256, 4096)
         assert machine.kernel_arguments.startswith("password=[hidden] quiet")
+
+    story(scenario)
+
+
+def test_changed_files_are_cut_to_the_bounds_of_the_schema_and_counted() -> None:
+    async def scenario(world: World) -> None:
+        names = [f"A file-{number:03d}" for number in range(200)]
+        world.box.etc = EtcChanges((f"A {'x' * 300}", "A token=geheim", *names), 5)
+        world.start()
+        machine = await world.api.until(lambda machine: machine.reported)
+        assert machine.etc is not None
+        assert machine.etc.changed == ("A token=[hidden]", *names[:127])
+        assert machine.etc.more == 5 + 1 + 73
+
+    story(scenario)
+
+
+def test_machine_on_which_nothing_happens_is_observed_slowly() -> None:
+    async def scenario(world: World) -> None:
+        world.pace = replace(QUICK, looks=(0.001,), slow=0.001)
+        world.start()
+        await world.api.until(lambda machine: machine.reported)
+        for number in range(3):
+            world.box.etc = EtcChanges((f"M file-{number}",))
+            await world.api.until(lambda machine: machine.etc == world.box.etc)
 
     story(scenario)
 

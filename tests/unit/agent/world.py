@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from msgspec.structs import replace
 
-from fleet.core.objects.machine import Ask, Machine, Request, Units
+from fleet.core.objects.machine import Ask, EtcChanges, Machine, Request, Units
 from fleet.core.records.errors import UnreachableError
 from fleet.core.releases.release import Release
 from fleet.machines.agent.agent import Agent, AgentIntervals
@@ -101,6 +101,7 @@ class Box:
         self.kernel_arguments = ""
         self.layered: tuple[str, ...] = ()
         self.units: Units | None = None
+        self.etc: EtcChanges | None = None
         self.units_after_boot: Units | None = None
         self.reboots_asked = 0
         self.stage_goes_on = asyncio.Event()
@@ -142,6 +143,7 @@ class Box:
             self.kernel_arguments,
             self.layered,
             self.units,
+            self.etc,
         )
 
     async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
@@ -170,9 +172,10 @@ class World:
         self.api = ApiServer(Machine("n-1"))
         self.box = Box()
         self.agent: asyncio.Task[None] | None = None
+        self.pace = QUICK
 
     def start(self) -> None:
-        self.agent = asyncio.create_task(Agent(self.api, self.box, QUICK, self.box).run())
+        self.agent = asyncio.create_task(Agent(self.api, self.box, self.pace, self.box).run())
 
     async def kill(self) -> None:
         assert self.agent is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -9,8 +10,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from fleet.app.reporting.exposure import exposure
 from fleet.app.reporting.past import diff, node_details, node_history, status_at
 from fleet.app.wiring.home import Home
+from fleet.cli.main import run
+from fleet.core.exposure.question import condition
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import CORDON_ANNOTATION, Node, NodeRef
 from fleet.core.policy.policy import Policy
@@ -18,6 +22,7 @@ from fleet.core.records.errors import UsageError
 from fleet.core.records.journal import JournalRecord
 from fleet.core.records.retention import Retention
 from fleet.core.reporting.past.differences import ChangedField
+from fleet.core.reporting.selection import EVERYTHING
 from fleet.core.rollout.codec import to_record
 from fleet.core.rollout.commands import RolloutStarted
 from fleet.core.rollout.decisions import RolloutFinished, StepFinished
@@ -233,3 +238,33 @@ def test_moment_that_was_forgotten_is_refused_and_not_answered_with_an_empty_fle
     with pytest.raises(UsageError, match="nothing is known of the fleet"):
         status_at(fleet, LATER + HOUR)
     assert len(status_at(fleet, LATER + 20 * HOUR).nodes) == 1
+
+
+def test_exposure_of_a_past_moment_is_judged_by_what_ran_then(fleet: Fleet) -> None:
+    upgraded(fleet)
+    question = [condition(f"kernel<{NEW.kernel}")]
+    (then,) = exposure(fleet, question, EVERYTHING, START + HOUR).answers
+    assert then.counts["affected"] == 3
+    assert {(node.since, node.at_least, node.days) for node in then.nodes} == {(START, True, 0.04)}
+    (now,) = exposure(fleet, question, EVERYTHING, LATER).answers
+    assert {(node.node, node.since) for node in now.nodes if node.since is not None} == {
+        ("n-1", START),
+        ("n-2", START),
+    }
+
+
+def test_exposure_is_counted_over_affected_releases_that_ran_before(fleet: Fleet) -> None:
+    upgraded(fleet)
+    (found,) = exposure(fleet, [condition("kernel<99")], EVERYTHING).answers
+    assert {(node.since, node.at_least) for node in found.nodes} == {(START, True)}
+    with pytest.raises(UsageError, match="future"):
+        exposure(fleet, [condition("kernel<99")], EVERYTHING, LATER + HOUR)
+
+
+def test_exposure_of_a_day_on_the_command_line(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
+    upgraded(fleet)
+    command = ["--home", str(fleet.path), "exposure", f"kernel<{NEW.kernel}"]
+    assert run([*command, "--at", f"{START + HOUR:%Y-%m-%dT%H:%MZ}", "-o", "json"]) == 4
+    assert json.loads(capsys.readouterr().out)["answers"][0]["counts"]["affected"] == 3
+    assert run([*command, "--at", "yesterday-ish"]) == 2
+    assert "--at" in capsys.readouterr().err

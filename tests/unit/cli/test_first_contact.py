@@ -50,6 +50,7 @@ FINE = {
     "rollout list",
     "exception list",
     "cluster list",
+    "inventory list",
     "run",
     "audit keygen",
     "audit verify",

@@ -8,12 +8,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fleet.core.objects.machine import Machine
+from fleet.core.objects.machine import EtcChanges, Machine
 from fleet.core.records.errors import FleetError
 from fleet.core.releases.release import Release
 from fleet.kube.actions.machine_client import PATH, MachineInformer, decoded, status
 from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.transport import Transport
+from fleet.kube.kinds.machine import MACHINE, machine_of
 from tests.kube_fake.server import ApiServer
 from tests.kube_fake.world import QuickClock, write_kubeconfig
 
@@ -80,3 +81,10 @@ def test_older_agent_reports_no_image_reference() -> None:
     results = {"booted": {"version": "44.2", "digest": "sha256:aa"}}
     found = decoded(msgspec.json.encode({"metadata": {"name": "n-1"}, "status": results}))
     assert found.booted == Release("44.2", "sha256:aa")
+
+
+@pytest.mark.parametrize("etc", [None, EtcChanges(), EtcChanges(("M ssh/sshd_config",), 3)])
+def test_nothing_changed_in_etc_is_told_apart_from_nothing_known(etc: EtcChanges | None) -> None:
+    sent = merged(status(Machine("n-1", boot_id="b", etc=etc)))
+    body = msgspec.json.encode({"metadata": {"name": "n-1"}, "status": sent})
+    assert machine_of(MACHINE.decode(body)).etc == etc

@@ -402,13 +402,13 @@ def test_missing_permissions_are_values(tmp_path: Path) -> None:
     async def story() -> None:
         async with faked(tmp_path) as (server, cluster):
             assert await cluster.forbidden() == ()
-            server.forbidden |= {("patch", "nodes"), ("watch", "machines"), ("create", "machines")}
+            server.forbidden |= {("patch", "nodes"), ("watch", "machines"), ("patch", "machines")}
             server.forbidden.add(("get", "/readyz/etcd"))
             missing = await cluster.forbidden()
             assert [(each.group, each.resource or each.url, each.verbs) for each in missing] == [
                 ("", "nodes", ("patch",)),
                 ("", "/readyz/etcd", ("get",)),
-                ("fleet.internal", "machines", ("watch", "create")),
+                ("fleet.internal", "machines", ("watch", "patch")),
             ]
             asked = [body for method, _, body in server.asked if method == "POST" and body]
             attributes = [value for each in asked for value in each["spec"].values()]

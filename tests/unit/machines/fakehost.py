@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import Callable, Sequence
 
+from fleet.machines.families.shared.shell import LIVE_PATCHES
 from fleet.machines.host import ABSENT, CommandResult, LostError
 
 Program = Callable[[tuple[str, ...]], "tuple[int, str, str]"]
@@ -39,6 +40,7 @@ class FakeHost:
         """Units at work that are not jobs."""
         self.others: list[str] = []
         """Lines of the look for other updaters, without its end."""
+        self.live_patches: list[str] = []
         self.jobs: dict[str, tuple[str, ...]] = {}
         """Commands of the jobs that run; `end_jobs` lets them end."""
         self.hold_jobs = False
@@ -89,6 +91,8 @@ class FakeHost:
                 return (0, self.files[path], "") if path in self.files else (44, "", "")
             case ("sh", "-c", script, "sh", path, count) if "tail -c" in script:
                 return (0, self.files[path][-int(count) :], "") if path in self.files else (44, "", "")
+            case ("sh", "-c", script) if script == LIVE_PATCHES:
+                return 0, "".join(f"{name}\n" for name in self.live_patches), ""
             case ("sh", "-c", _, "others.sh"):
                 return 0, "".join(f"{line}\n" for line in (*self.others, "end")), ""
             case ("cat", path):

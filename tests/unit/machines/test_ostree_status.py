@@ -102,6 +102,8 @@ class LockedBox(FakeHost):
             case ("admin", "status"):
                 note = "(finalization locked)" if self.locked else "(staged)"
                 return 0, recorded.OSTREE_SOFT_REBOOT.replace("(staged) (soft-reboot)", note), ""
+            case ("admin", "config-diff"):
+                return 0, "", ""
         self.asked.append(argv)
         self.locked = False
         return 0, "", ""

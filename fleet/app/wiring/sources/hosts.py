@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from fleet.app.wiring.actor import actor
 from fleet.app.wiring.home import Home
-from fleet.app.wiring.quorums import read_into
 from fleet.app.wiring.sources.source import ClaimResult, HostClaimer, Inspection
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.machine import LogAsk
@@ -42,6 +41,8 @@ class HostsSource:
         return (await self.inspect(policy)).snapshot
 
     async def inspect(self, policy: Policy) -> Inspection:
+        from fleet.app.wiring.quorums import read_into
+
         groups = groups_of_hosts(self._row.name, self._row.site, policy)
         reading = await self._cluster().read(self._row.site, self._home.now())
         return Inspection(await read_into(reading.snapshot, groups), unreached=reading.unreached)

@@ -1,4 +1,4 @@
-"""Kubernetes clusters that are reached by a kubeconfig."""
+"""Kubernetes clusters that are reached by a kubeconfig, or by the service account of fleet's own pod."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleet.app.wiring.home import Home
-from fleet.app.wiring.quorums import guarded, with_quorums
 from fleet.app.wiring.sources.source import HostClaimer, Inspection
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.machine import LogAsk
@@ -35,10 +34,14 @@ class KubeconfigSource:
         self._home, self._row = home, row
 
     async def connect(self) -> ClusterPipeline:
+        from fleet.app.wiring.quorums import guarded
+
         policy = self._home.policy_if_any()
         return guarded(_cluster(self._row), self._row.site, policy, self._home.played)
 
     async def read(self, policy: Policy) -> Snapshot:
+        from fleet.app.wiring.quorums import with_quorums
+
         async with self.api_server() as cluster:
             reading = await cluster.read(self._row.site, self._home.now())
             return await with_quorums(reading.snapshot, cluster, policy)
@@ -46,6 +49,8 @@ class KubeconfigSource:
     async def inspect(self, policy: Policy) -> Inspection:
         """Reads the cluster before it is added, and finds which permissions fleet lacks there. Raises ForbiddenError
         where fleet may not list nodes or pods."""
+        from fleet.app.wiring.quorums import with_quorums
+
         async with self.api_server() as cluster:
             missing = await cluster.forbidden(policy.remote, job_namespaces(policy, self._row.name))
             unreadable = [
@@ -61,7 +66,7 @@ class KubeconfigSource:
                 await with_quorums(reading.snapshot, cluster, policy),
                 tuple(f"{rule_name(rule)}: {rule.why}" for rule in missing),
                 dict(reading.missing),
-                await _uid(cluster),
+                await cluster_uid(cluster),
             )
 
     async def boot_log(self, node: str, ask: LogAsk, seconds: float) -> str:
@@ -119,21 +124,25 @@ def kubeconfig_files(kubeconfig: Path | None) -> tuple[Path, ...]:
 
 
 def rule_name(permission: Permission) -> str:
-    """Returns an RBAC rule as text: `list, watch pods.policy in namespace fleet-system`, `get /readyz/etcd`."""
+    """Returns an RBAC rule as text: `list, watch pods.policy in namespace fleet-system`, `get namespaces kube-system`,
+    `get /readyz/etcd`."""
     group = f".{permission.group}" if permission.group else ""
     place = f" in namespace {permission.namespace}" if permission.namespace else ""
-    return f"{', '.join(permission.verbs)} {permission.url or permission.resource}{group}{place}"
+    name = f" {permission.name}" if permission.name else ""
+    return f"{', '.join(permission.verbs)} {permission.url or permission.resource}{group}{name}{place}"
 
 
 def _cluster(row: ClusterRow) -> KubeCluster:
     from fleet.kube.client.credentials import CredentialSource
     from fleet.kube.cluster import KubeCluster
 
+    if row.in_pod:
+        return KubeCluster(row.name, CredentialSource(), WallClock())
     first, *others = row.files
     return KubeCluster(row.name, CredentialSource(first, row.context, tuple(others)), WallClock())
 
 
-async def _uid(cluster: KubeCluster) -> str:
+async def cluster_uid(cluster: KubeCluster) -> str:
     """Returns the UID of the namespace kube-system; empty where fleet may not read the namespace."""
     from fleet.kube.objects.errors import ApiRequest
     from fleet.kube.objects.wire import ObjectWire

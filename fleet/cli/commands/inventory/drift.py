@@ -23,8 +23,8 @@ def drift(
 ) -> None:
     """Show nodes that differ from their release, or from most nodes of their pool, and what to do about it.
 
-    Compares the booted image, kernel, kubelet, layered packages, kernel arguments and failed units. Reads the database
-    alone. Exits 0 if nothing is found, 4 with findings.
+    Compares the booted image, kernel, kubelet, layered packages, kernel arguments, changed files in /etc and failed units.
+    Reads the database alone. Exits 0 if nothing is found, 4 with findings.
     """
     from fleet.app.reporting.drift import drift_of
     from fleet.cli.terminal.output import show, show_csv, show_json

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fleet.cli.commands.moments import moment_of
 from fleet.cli.context import home_of
 
 if TYPE_CHECKING:
@@ -32,7 +33,11 @@ def exposure(
         typer.Option(metavar="VERSION", help="A version of the operating system, or bounds: '<4152.2.0'."),
     ] = None,
     package: Annotated[
-        Names, typer.Option(metavar="NAME", help="A package that is layered on the booted release.")
+        Names,
+        typer.Option(
+            metavar="NAME",
+            help="A package, or bounds: 'openssl<3.2.4'. In the booted release (by its SBOM) or layered on it.",
+        ),
     ] = None,
     advisory: Annotated[
         list[Path] | None,
@@ -41,9 +46,19 @@ def exposure(
             help="A CVE record (JSON 5), an OSV record or a CSAF 2 document; repeatable.",
         ),
     ] = None,
+    vex: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="OpenVEX: what is declared about images and live patches; repeatable.",
+        ),
+    ] = None,
     cluster: Annotated[Names, typer.Option(metavar="NAME", help="Only this cluster.")] = None,
     site: Annotated[Names, typer.Option(metavar="NAME", help="Only this site.")] = None,
     pool: Annotated[Names, typer.Option(metavar="NAME", help="Only this pool.")] = None,
+    at: Annotated[
+        str, typer.Option("--at", metavar="WHEN", help="As it was at this moment: 2026-09-01, -7d.")
+    ] = "",
     output: Annotated[
         ExposureFormat,
         typer.Option("--output", "-o", help="wide and csv have a row for each node; vex is OpenVEX 0.2.0."),
@@ -55,11 +70,19 @@ def exposure(
     be judged: fleet does not guess.
     """
     from fleet.app.reporting.exposure import exposure as find
+    from fleet.app.reporting.exposure import vex_statements
+    from fleet.cli.terminal.output import note
+    from fleet.cli.views.past import heading
     from fleet.core.reporting.selection import Selection
 
     questions = _questions(condition, version or (), package or (), advisory or ())
     selection = Selection(tuple(cluster or ()), tuple(site or ()), tuple(pool or ()))
-    found = find(home_of(context), questions, selection)
+    home = home_of(context)
+    found = find(
+        home, questions, selection, moment_of(home, at, "--at") if at else None, vex_statements(vex or ())
+    )
+    if at and output in ("table", "wide"):
+        note(heading(found.at))
     _print(found, output)
     if any(answer.counts["affected"] for answer in found.answers):
         raise typer.Exit(EXPOSED)

@@ -179,7 +179,7 @@ def _past_status(
     try:
         found = status_at(home, moment_of(home, at, "--at"), chosen)
         if output in ("table", "wide"):
-            note(heading(found))
+            note(heading(found.at))
         _print_status(found, chosen, output, quorums=False, past=True)
     finally:
         gc.enable()

@@ -9,7 +9,17 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from fleet.core.records.reasons import budgets, clusters, limits, nodes, pods, quorums, releases, rollouts
+from fleet.core.records.reasons import (
+    budgets,
+    clusters,
+    controllers,
+    limits,
+    nodes,
+    pods,
+    quorums,
+    releases,
+    rollouts,
+)
 from fleet.core.records.reasons.spec import ReasonSpec
 
 
@@ -102,6 +112,10 @@ class Reason(StrEnum):
     STUCK_TERMINATING = pods.STUCK_TERMINATING
     VOLUMES_ATTACHED = pods.VOLUMES_ATTACHED
     NOT_VERIFIED = releases.NOT_VERIFIED
+    HAND_OVER = controllers.HAND_OVER
+    NO_STANDBY = controllers.NO_STANDBY
+    CONTROLLER_DATA = controllers.CONTROLLER_DATA
+    CONTROLLER_STAYS = controllers.CONTROLLER_STAYS
     SILENCE = clusters.SILENCE
     NOT_SILENCED = clusters.NOT_SILENCED
     BACKOFF = clusters.BACKOFF

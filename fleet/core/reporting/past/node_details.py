@@ -12,6 +12,7 @@ from fleet.core.objects.node import Node
 from fleet.core.reporting.node_state import StatusNode
 from fleet.core.reporting.past.node_life import OTHER_PARTY, named
 from fleet.core.reporting.past.sources import SourcedFact, sourced_facts
+from fleet.core.sources.record import SourcedRecord
 
 
 class NodeDetails(Struct, frozen=True):
@@ -46,9 +47,11 @@ def details(
     first_seen: datetime | None,
     rollouts: Sequence[str],
     reach: str,
+    records: Sequence[SourcedRecord] = (),
 ) -> NodeDetails:
-    """Returns what is known of the node, from its Node object and its Machine. `reach`: how the machine is reached."""
-    sources = sourced_facts(node, machine, reach, status.last_seen)
+    """Returns what is known of the node, from its Node object and its Machine. `reach`: how the machine is
+    reached. `records`: what other sources have of it."""
+    sources = sourced_facts(node, machine, reach, status.last_seen, status.site, records)
     family = machine.os if machine is not None else ""
     rollback = named(machine.rollback) if machine is not None and machine.rollback is not None else ""
     if node is None:

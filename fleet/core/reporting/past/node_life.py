@@ -29,6 +29,7 @@ LifeEventKind = Literal[
     "ready",
     "not-ready",
     "labels",
+    "etc",
     "rollout",
     "rollout-ended",
 ]
@@ -154,6 +155,7 @@ def _changes(before: Interval, now: Interval, runs: Sequence[NodeRun], at: datet
 def _values(before: Interval, now: Interval) -> Iterator[tuple[LifeEventKind, str, str]]:
     yield "release", _release(before), _release(now)
     yield "staged", _staged(before.machine), _staged(now.machine)
+    yield "etc", *_etc(before.machine, now.machine)
     if before.node is not None and now.node is not None:
         yield "kernel", before.node.kernel, now.node.kernel
         yield "kubelet", before.node.kubelet, now.node.kubelet
@@ -191,6 +193,15 @@ def _labels(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, str
     """Returns the labels that differ, before and after."""
     keys = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
     return _shown(before, keys), _shown(now, keys)
+
+
+def _etc(before: Machine | None, now: Machine | None) -> tuple[str, str]:
+    """Returns the changes of files in /etc that only one of the two has. Empty where either does not know them."""
+    if before is None or now is None or before.etc is None or now.etc is None:
+        return "", ""
+    was, is_now = before.etc.changed, now.etc.changed
+    gone, new = [one for one in was if one not in is_now], [one for one in is_now if one not in was]
+    return ", ".join(gone), ", ".join(new)
 
 
 def _shown(labels: Mapping[str, str], keys: Iterable[str]) -> str:

@@ -12,7 +12,8 @@ import msgspec
 
 from fleet.lab.build import ReportLine
 from fleet.lab.machines.computer.command import run
-from fleet.lab.machines.images import image, kept, programs
+from fleet.lab.machines.container import oci
+from fleet.lab.machines.images import kept, programs
 
 OS = "fleet-lab"
 BRANCH = f"{OS}/stable"
@@ -132,7 +133,7 @@ def _compose(tree: Path, base: Path, built: Path) -> None:
     images = tree / "usr/lib/fleet-lab/images"
     images.mkdir()
     for program in sorted((built / "images").iterdir()):
-        packed = image.archive(f"lab.fleet.internal/{program.name}:1", program.name, program.read_bytes())
+        packed = oci.program(f"lab.fleet.internal/{program.name}:1", program.name, program.read_bytes())
         (images / f"{program.name}.tar").write_bytes(packed)
     _units(tree)
     layout(tree)

@@ -65,6 +65,7 @@ def _own(honest: Machine, now: Machine) -> dict[str, object]:
     return {
         "os": honest.os,
         "layered": honest.layered,
+        "live_patches": honest.live_patches,
         "units": honest.units,
         "kernel_arguments": honest.kernel_arguments,
         "boot_id": honest.boot_id if now.boot_id.startswith(_BOOT) else now.boot_id,

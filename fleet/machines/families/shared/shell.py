@@ -8,7 +8,7 @@ observation.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from fleet.core.objects.machine import UNKNOWN_STATE, Units
@@ -25,6 +25,12 @@ follow without legend and ellipses."""
 TABLE = ("--plain", "--no-legend", "--no-pager", "--full")
 STATE = re.compile(r"[a-z][a-z-]{0,31}")
 """Matches the name of a state of systemd: newer versions may have other states."""
+LIVE_PATCHES = (
+    "for each in /sys/kernel/livepatch/*/enabled; do "
+    'if [ -r "$each" ] && read -r on < "$each" && [ "$on" = 1 ]; then '
+    'each="${each%/enabled}"; echo "${each##*/}"; fi; done'
+)
+_MODULE = re.compile(r"[\w.-]{1,256}", re.ASCII)
 _UNIT = re.compile(
     r"[^\s/]{1,251}\.(service|socket|target|mount|automount|swap|timer|path|slice|scope|device|snapshot)"
 )
@@ -42,6 +48,22 @@ async def kernel(host: Host) -> str:
 async def kernel_arguments(host: Host) -> str:
     """Returns the kernel's arguments on one line; empty where the machine does not report them."""
     return await _line(host, "/proc/cmdline")
+
+
+async def live_patches(host: Host) -> tuple[str, ...]:
+    """Returns the names of the live patches that the kernel runs, sorted; empty where it runs none, or has no support for
+    them.
+
+    Source: Documentation/ABI/testing/sysfs-kernel-livepatch. The modules of kpatch, of Canonical Livepatch and of SUSE's
+    live patching are all there. Only what is enabled counts.
+    """
+    ran = await host.run(("sh", "-c", LIVE_PATCHES))
+    return live_patches_of(ran.stdout.splitlines()) if ran.succeeded else ()
+
+
+def live_patches_of(lines: Iterable[str]) -> tuple[str, ...]:
+    """Returns the names of live patches, sorted. Lines that are no name of a kernel module are left out."""
+    return tuple(sorted({name for line in lines if _MODULE.fullmatch(name := line.strip())}))
 
 
 async def _line(host: Host, path: str) -> str:

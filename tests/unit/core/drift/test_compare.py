@@ -55,7 +55,7 @@ def report(members: list[StatusNode]) -> DriftReport:
 
 
 def test_pool_that_is_the_same_has_no_drift() -> None:
-    assert report(nodes(4)) == DriftReport(NOW, 4, (), (), 0)
+    assert report(nodes(4)) == DriftReport(NOW, 4, (), (), 0, 4)
 
 
 @pytest.mark.parametrize(

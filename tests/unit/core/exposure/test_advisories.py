@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fleet.core.exposure.advisory import SecurityAdvisory, judge
-from fleet.core.exposure.read import read_advisory
+from fleet.core.exposure.formats.read import read_advisory
 from fleet.core.exposure.software import NodeSoftware
 from fleet.core.records.errors import UsageError
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from fleet.core.exposure.advisory import judge
-from fleet.core.exposure.read import read_advisory
+from fleet.core.exposure.formats.read import read_advisory
 from fleet.core.exposure.software import NodeSoftware
 
 

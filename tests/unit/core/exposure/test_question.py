@@ -71,6 +71,7 @@ def test_what_is_no_condition_is_refused(text: str) -> None:
         condition(text)
 
 
-def test_bounds_on_a_package_whose_version_is_not_known_are_refused() -> None:
-    with pytest.raises(UsageError):
-        package_question("openssl<3.1")
+def test_what_is_no_package_is_refused() -> None:
+    for text in ("", "<3.1", "openssl<", "openssl<3.1,", "openssl 3"):
+        with pytest.raises(UsageError):
+            package_question(text)

@@ -1,0 +1,1 @@
+"""The formats of security advisories: CVE records, OSV, CSAF."""

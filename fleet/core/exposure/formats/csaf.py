@@ -1,0 +1,302 @@
+"""Reads CSAF 2 documents: the advisories of Red Hat, SUSE and others, and VEX documents (profile csaf_vex).
+
+Source: Common Security Advisory Framework 2.0, 3.2.2 (product tree) and 3.2.3.9 (product status). A product in no list
+of a vulnerability has no statement.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from fleet.core.exposure.advisory import SecurityAdvisory, severity_named
+from fleet.core.exposure.software import NodeSoftware, distribution_of, with_live_patches
+from fleet.core.exposure.verdict import ExposureVerdict
+from fleet.core.versions import rpm
+
+Text = Annotated[str, Meta(max_length=2048)]
+DEEPEST = 32
+"""The most levels of branches that are followed."""
+
+
+class IdentificationHelper(Struct, frozen=True, gc=False):
+    """Names of a product in other systems."""
+
+    cpe: Text = ""
+    purl: Text = ""
+
+
+class CsafProduct(Struct, frozen=True, gc=False):
+    """A product of the product tree."""
+
+    name: Text
+    product_id: Text
+    product_identification_helper: IdentificationHelper = IdentificationHelper()
+
+
+class ProductBranch(Struct, frozen=True, gc=False):
+    """A level of the product tree: a vendor, a family, a version, an architecture."""
+
+    category: Text = ""
+    name: Text = ""
+    branches: tuple[ProductBranch, ...] = ()
+    product: CsafProduct | None = None
+
+
+class ProductLink(Struct, frozen=True, gc=False):
+    """A component as part of a platform."""
+
+    full_product_name: CsafProduct
+    product_reference: Text
+    relates_to_product_reference: Text
+
+
+class ProductTree(Struct, frozen=True):
+    """All products that a document is about."""
+
+    branches: tuple[ProductBranch, ...] = ()
+    relationships: tuple[ProductLink, ...] = ()
+    full_product_names: tuple[CsafProduct, ...] = ()
+
+
+class ProductFlag(Struct, frozen=True, gc=False):
+    """The machine-readable justification of a product that is not affected."""
+
+    label: Text
+    product_ids: tuple[Text, ...] = ()
+
+
+class CsafVulnerability(Struct, frozen=True):
+    """One vulnerability with the status of products."""
+
+    cve: Text = ""
+    title: Text = ""
+    release_date: Text = ""
+    product_status: dict[str, tuple[Text, ...]] = {}
+    flags: tuple[ProductFlag, ...] = ()
+
+
+class PlatformPackage(Struct, frozen=True, gc=False):
+    """A product of the kind that a node can have: a package on a platform."""
+
+    platform: str
+    """Name and CPE of the platform."""
+    package: str
+    version: str
+    """EPOCH:VERSION-RELEASE; empty: all versions."""
+    architecture: str
+    """Empty: all architectures."""
+
+
+class ProductStatement(Struct, frozen=True):
+    """What a document states about one package of one platform."""
+
+    id: str
+    status: str
+    product: PlatformPackage
+    justification: str = ""
+
+    def judge(self, software: NodeSoftware) -> ExposureVerdict | None:
+        """Judges the node's kernel; None if the product is another package, another platform or another
+        architecture."""
+        kernel, product = software.running_kernel, self.product
+        if (
+            not kernel.package
+            or product.package not in _packages_of(kernel.package)
+            or not _is_platform(product, software)
+        ):
+            return None
+        if product.architecture and product.architecture != software.architecture:
+            return None
+        what = f"{kernel.package} {kernel.package_version}"
+        if not product.version:
+            found: ExposureVerdict | None = _whole_product(self, what)
+        else:
+            found = _by_version(self, what, rpm.compare(kernel.package_version, product.version))
+        return with_live_patches(found, software) if found is not None else None
+
+
+def _packages_of(kernel: str) -> frozenset[str]:
+    """Returns the names of the packages that have the kernel's version: vendors name the source or the binary one."""
+    return frozenset((kernel, f"{kernel}-core"))
+
+
+def _whole_product(statement: ProductStatement, what: str) -> ExposureVerdict:
+    advisory = statement.id
+    if statement.status == "known_affected":
+        return ExposureVerdict(
+            "affected", "listed", f"{advisory} calls every version of {what.split(' ')[0]} affected"
+        )
+    if statement.status == "known_not_affected":
+        why = statement.justification.replace("_", " ")
+        return ExposureVerdict(
+            "not_affected", "no-vulnerable-code", f"{what} is not affected{f': {why}' if why else ''}"
+        )
+    if statement.status == "under_investigation":
+        return ExposureVerdict("unknown", "under-investigation", f"the vendor still investigates {what}")
+    return ExposureVerdict("unknown", "no-statement", f"{advisory} names no version of {what.split(' ')[0]}")
+
+
+def _by_version(statement: ProductStatement, what: str, order: int) -> ExposureVerdict | None:
+    """`order`: of the node's version against that of the statement."""
+    version = statement.product.version
+    if statement.status in ("fixed", "first_fixed", "recommended"):
+        if order >= 0:
+            return ExposureVerdict("fixed", "fixed-by-version", f"{what} has the fix, which is in {version}")
+        return ExposureVerdict(
+            "affected", "fixed-by-inference", f"{what} is older than {version}, which has the fix"
+        )
+    if statement.status in ("known_affected", "first_affected", "last_affected"):
+        hit = {"known_affected": order == 0, "first_affected": order >= 0, "last_affected": order <= 0}
+        if hit[statement.status]:
+            return ExposureVerdict("affected", "listed", f"{statement.id} names {what}")
+        return None
+    if order == 0:
+        return _whole_product(statement, what)
+    return None
+
+
+def _is_platform(product: PlatformPackage, software: NodeSoftware) -> bool:
+    """Reports whether the platform is the node's operating system, by its CPE or, without one, by its name."""
+    found = distribution_of(software.os_image)
+    if found is None:
+        return False
+    cpe = _CPE.search(product.platform)
+    if cpe is not None:
+        names = _CPE_NAMES.get(found.name, ())
+        major, wanted = found.version.split(".")[0], cpe[2]
+        return cpe[1] in names and (
+            wanted in ("", "*", found.version) or (wanted.split(".")[0] == major and "." not in wanted)
+        )
+    return (
+        bool(found.version)
+        and re.search(
+            rf"{re.escape(_PLATFORM_NAMES.get(found.name, found.name))}\D*{re.escape(found.version)}(?!\d)",
+            product.platform,
+        )
+        is not None
+    )
+
+
+_CPE = re.compile(r"cpe:(?:/|2\.3:)[oa]:\w+:([\w-]+)(?::([\w.*]*))?")
+_CPE_NAMES: Mapping[str, tuple[str, ...]] = {
+    "Red Hat": ("enterprise_linux", "rhel_aus", "rhel_eus", "rhel_e4s", "rhel_tus"),
+    "AlmaLinux": ("almalinux",),
+    "Rocky Linux": ("rocky_linux", "rocky"),
+    "Fedora": ("fedora",),
+    "SUSE": ("sle-micro", "sles", "linux-micro"),
+    "openSUSE": ("leap", "leap-micro"),
+    "Amazon Linux": ("amazon_linux",),
+}
+_PLATFORM_NAMES = {"Red Hat": "Red Hat Enterprise Linux", "SUSE": "SUSE Linux"}
+
+
+class _Severity(Struct, frozen=True):
+    text: Text = ""
+
+
+class _Tracking(Struct, frozen=True):
+    id: Annotated[str, Meta(min_length=1, max_length=256)]
+    initial_release_date: Text = ""
+    current_release_date: Text = ""
+
+
+class _Publisher(Struct, frozen=True):
+    name: Text = ""
+
+
+class _Document(Struct, frozen=True):
+    csaf_version: Text
+    tracking: _Tracking
+    title: Text = ""
+    publisher: _Publisher = _Publisher()
+    aggregate_severity: _Severity = _Severity()
+
+
+class CsafDocument(Struct, frozen=True):
+    """The parts of a CSAF document that decide about nodes."""
+
+    document: _Document
+    product_tree: ProductTree = ProductTree()
+    vulnerabilities: tuple[CsafVulnerability, ...] = ()
+
+
+def advisory_of(record: CsafDocument, moment: Callable[[str], datetime | None]) -> SecurityAdvisory:
+    """Returns the advisory that a CSAF document is. `moment` reads a time, in UTC if it names no zone."""
+    document = record.document
+    severity = severity_named(document.aggregate_severity.text)
+    packages = dict(_packages(record.product_tree))
+    statements = [
+        statement
+        for vulnerability in record.vulnerabilities
+        for statement in _statements(document.tracking.id, vulnerability, packages)
+    ]
+    return SecurityAdvisory(
+        id=document.tracking.id,
+        format="CSAF",
+        title=document.title,
+        aliases=tuple(dict.fromkeys(one.cve for one in record.vulnerabilities if one.cve)),
+        published=moment(document.tracking.initial_release_date),
+        severity=severity,
+        severity_source=document.publisher.name if severity else "",
+        statements=tuple(statements),
+    )
+
+
+def _statements(
+    advisory: str, vulnerability: CsafVulnerability, packages: Mapping[str, PlatformPackage]
+) -> Iterator[ProductStatement]:
+    why = {product: flag.label for flag in vulnerability.flags for product in flag.product_ids}
+    for status, products in vulnerability.product_status.items():
+        for product in products:
+            if (package := packages.get(product)) is not None:
+                yield ProductStatement(advisory, status, package, why.get(product, ""))
+
+
+def _packages(tree: ProductTree) -> Iterator[tuple[str, PlatformPackage]]:
+    """Yields the packages on platforms, by product id."""
+    products = {product.product_id: product for product in _products(tree.branches, 0)}
+    products.update((product.product_id, product) for product in tree.full_product_names)
+    for link in tree.relationships:
+        component = products.get(link.product_reference)
+        platform = products.get(link.relates_to_product_reference)
+        if component is not None and platform is not None:
+            where = f"{platform.name} {platform.product_identification_helper.cpe}"
+            yield link.full_product_name.product_id, _package(component, where)
+
+
+def _products(branches: tuple[ProductBranch, ...], depth: int) -> Iterator[CsafProduct]:
+    if depth > DEEPEST:
+        return
+    for branch in branches:
+        if branch.product is not None:
+            yield branch.product
+        yield from _products(branch.branches, depth + 1)
+
+
+def _package(component: CsafProduct, platform: str) -> PlatformPackage:
+    """Returns the package that a component is, from its purl or from its NAME-EPOCH:VERSION-RELEASE.ARCHITECTURE."""
+    purl = _PURL.match(component.product_identification_helper.purl)
+    if purl is not None and purl["version"]:
+        values = dict(part.partition("=")[::2] for part in (purl["rest"] or "").split("&"))
+        epoch = values.get("epoch", "")
+        version = f"{epoch}:{purl['version']}" if epoch else purl["version"]
+        return PlatformPackage(platform, purl["name"], version, _go_name(values.get("arch", "")))
+    found = _NEVRA.fullmatch(component.name)
+    if found is None:
+        return PlatformPackage(platform, component.name, "", "")
+    return PlatformPackage(platform, found["name"], found["version"], _go_name(found["architecture"]))
+
+
+def _go_name(architecture: str) -> str:
+    """Returns the architecture by Go's name; empty for packages that fit every architecture."""
+    names: dict[str, Any] = {"x86_64": "amd64", "aarch64": "arm64", "noarch": "", "src": "source"}
+    return str(names.get(architecture, architecture))
+
+
+_PURL = re.compile(r"pkg:rpm/[^/]+/(?P<name>[^@?]+)(?:@(?P<version>[^?]+))?(?:\?(?P<rest>.*))?")
+_NEVRA = re.compile(r"(?P<name>[\w.+-]+?)-(?P<version>(?:\d+:)?[\w.~^+]+-[\w.~^+]+)\.(?P<architecture>\w+)")

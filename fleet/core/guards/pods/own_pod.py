@@ -1,0 +1,47 @@
+"""Holds the node that the controller itself runs on: a standby elsewhere takes the lead first, as another member of an etcd
+does before its leader's node goes.
+
+Where no standby can take over, because the database is a file that one controller alone uses, the pod is evicted like any
+other, and the controller continues from the journal on another node. That has to be possible.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from fleet.core.guards.context import GuardContext
+from fleet.core.objects.pod import Pod
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
+from fleet.core.state.own_pod import OwnPod, replicas, standby
+
+LOOK = timedelta(seconds=10)
+"""The time after which it is looked again whether a standby is Ready, or the node lets the controller go."""
+
+
+def held(context: GuardContext) -> Held | None:
+    """Returns what holds the controller's own node; None for any other node, and where the controller may be evicted."""
+    own = context.state.own
+    pod = own.on(context.view, context.ref) if own is not None else None
+    if own is None or pod is None:
+        return None
+    holds = _held(context, own, pod)
+    if holds is not None:
+        context.state.timers.wake_at(context.ref, context.now + LOOK)
+    return holds
+
+
+def _held(context: GuardContext, own: OwnPod, pod: Pod) -> Held | None:
+    view, node = context.view, context.ref.name
+    wanted = replicas(view, pod)
+    if own.database == "server" and wanted > 1:
+        successor = standby(view, pod)
+        if successor is None:
+            return Held(Reason.NO_STANDBY, node, {"pod": str(pod.ref), "replicas": wanted})
+        params: dict[str, str | int] = {"pod": str(successor.ref), "node": successor.node}
+        return Held(Reason.HAND_OVER, node, params)
+    if own.database == "pod":
+        return Held(Reason.CONTROLLER_DATA, node, {"pod": str(pod.ref)})
+    if view.capacity.pinned(node, [pod]):
+        return Held(Reason.CONTROLLER_STAYS, node, {"pod": str(pod.ref)})
+    return None

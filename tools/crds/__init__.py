@@ -1,0 +1,1 @@
+"""Makes the CRDs that fleet installs."""
