@@ -33,13 +33,13 @@ gives each transaction another session."""
 DURABLE: LiteralString = "; SET LOCAL synchronous_commit = on"
 
 
-class Opened(NamedTuple):
+class PostgresSession(NamedTuple):
     connection: Connection[Row]
     settings: LiteralString
     """Statements that begin each transaction."""
 
 
-def connect(address: DatabaseAddress, *, autocommit: bool = True) -> Opened:
+def connect(address: DatabaseAddress, *, autocommit: bool = True) -> PostgresSession:
     """Connects to the server. With several hosts and no `target_session_attrs` in the URL: to the primary, or to a
     standby while there is none. Raises psycopg.Error."""
     options = conninfo_to_dict(address.url)
@@ -63,7 +63,7 @@ def target_of(address: DatabaseAddress) -> str:
     return str(conninfo_to_dict(address.url).get("target_session_attrs") or "")
 
 
-def _connect(options: dict[str, Any], autocommit: bool) -> Opened:
+def _connect(options: dict[str, Any], autocommit: bool) -> PostgresSession:
     defaults: dict[str, Any] = {
         "connect_timeout": str(CONNECT_SECONDS),
         "application_name": "fleet",
@@ -85,4 +85,4 @@ def _connect(options: dict[str, Any], autocommit: bool) -> Opened:
     except BaseException:
         connection.close()
         raise
-    return Opened(connection, SETTINGS + DURABLE if row is None or row[1] in WEAKER else SETTINGS)
+    return PostgresSession(connection, SETTINGS + DURABLE if row is None or row[1] in WEAKER else SETTINGS)

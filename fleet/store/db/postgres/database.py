@@ -16,7 +16,7 @@ from psycopg.errors import Diagnostic
 
 from fleet.store.db.address import DatabaseAddress
 from fleet.store.db.database import BUSY_SECONDS, Row, in_utc
-from fleet.store.db.postgres.connection import READ_SECONDS, Opened, connect
+from fleet.store.db.postgres.connection import READ_SECONDS, PostgresSession, connect
 from fleet.store.db.postgres.refusals import refusal, unconfirmed
 
 READ: LiteralString = (
@@ -50,7 +50,7 @@ class PostgresDatabase:
         self._warned = False
         """The server has warned since the last transaction began to commit."""
         with self._errors():
-            self._opened = self._connect()
+            self._session = self._connect()
 
     @contextmanager
     def read(self) -> Iterator[PostgresTransaction]:
@@ -68,10 +68,10 @@ class PostgresDatabase:
         self, begin: LiteralString, end: Callable[[Cursor[Row]], None]
     ) -> Iterator[PostgresTransaction]:
         with self._lock, self._errors():
-            if self._opened.connection.closed:
+            if self._session.connection.closed:
                 # The server was restarted or closed the connection; a transaction that was open then has failed.
-                self._opened = self._connect()
-            connection, settings = self._opened
+                self._session = self._connect()
+            connection, settings = self._session
             with connection.cursor() as cursor:
                 try:
                     cursor.execute(begin + settings, prepare=False)
@@ -106,10 +106,10 @@ class PostgresDatabase:
         if self._warned:
             raise unconfirmed(self.address)
 
-    def _connect(self) -> Opened:
-        opened = connect(self.address)
-        opened.connection.add_notice_handler(self._notice)
-        return opened
+    def _connect(self) -> PostgresSession:
+        session = connect(self.address)
+        session.connection.add_notice_handler(self._notice)
+        return session
 
     def _notice(self, notice: Diagnostic) -> None:
         self._warned = self._warned or notice.severity_nonlocalized == "WARNING"
@@ -129,7 +129,7 @@ class PostgresDatabase:
 
     def close(self) -> None:
         with self._lock:
-            self._opened.connection.close()
+            self._session.connection.close()
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
