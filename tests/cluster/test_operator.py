@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from fleet.app.operator.watched import RESOURCES
+from fleet.kube.install import install
+from fleet.kube.install.installation import manifests
 from fleet.lab import Lab
+from tests.cluster.installed import with_transport
 from tests.cluster.observer import NodeLimits, Observer
 from tests.cluster.operators import Kubelets, operators
 from tests.cluster.planned import THINGS
@@ -62,6 +65,11 @@ def served(cluster: Cluster) -> bool:
     return set(answers) == {200}
 
 
+def install_policy_kinds(lab: Lab) -> None:
+    """Applies what the Helm chart has beside what `fleet cluster install` applies."""
+    with_transport(lab.kubeconfig, lambda transport: install.apply(transport, manifests(None, policy=True)))
+
+
 def who(cluster: Cluster) -> str:
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
     review = cluster.create("/apis/authentication.k8s.io/v1/selfsubjectreviews", body)
@@ -84,6 +92,7 @@ def test_lead_is_handed_over_before_the_leaders_own_node_is_drained(
         begun as (_, cluster, _),
         operators(cluster, lab.kubeconfig, lab.server, tmp_path / "pods", database, 2) as kubelets,
     ):
+        install_policy_kinds(lab)
         wait(lambda: served(cluster), lambda: "the new kinds are not served", 60)
         cluster.create(f"{API}/upgradepolicies", POLICY)
         until(cluster, "upgradepolicies/workers", "Ready", ("True", "InForce"), kubelets)

@@ -22,7 +22,7 @@ APPLY = "application/apply-patch+yaml"
 """Server-side apply, which takes back the fields that are no longer given:
 https://kubernetes.io/docs/reference/using-api/server-side-apply/"""
 ADMISSION = "admissionregistration.k8s.io"
-USERS = "61-rollout-users.yaml"
+USERS = ("policy", "30-rollout-users.yaml")
 """The manifest by which the API server says who asks for something in a Rollout."""
 PROVES = ("matchConstraints", "variables", "validations", "failurePolicy")
 BINDS = ("policyName", "validationActions")
@@ -79,7 +79,7 @@ async def create_rollout(transport: Transport, name: str, spec: Struct) -> None:
 
 async def why_unproven(transport: Transport) -> str:
     """Returns why the API server does not prove who asks for something in a Rollout; empty: it does."""
-    manifest = resources.files("fleet.kube.install").joinpath("manifests", USERS)
+    manifest = resources.files("fleet.kube.install").joinpath("manifests", *USERS)
     policy, binding = yaml.safe_load_all(manifest.read_text(encoding="utf-8"))
     for body, plural, keys in (
         (policy, "validatingadmissionpolicies", PROVES),
