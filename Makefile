@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PLAIN := tests/contract tests/playbooks tests/programs tests/property tests/simulation tests/store tests/web tests/vagrant \
 	tests/machines/test_ssh.py tests/machines/test_ssh_settings.py tests/machines/test_known_hosts.py \
 	tests/machines/test_ostree_program.py tests/machines/test_rauc.py tests/machines/test_snapper.py \
-	tests/machines/test_flatcar_partitions.py
+	tests/machines/test_flatcar_partitions.py tests/machines/test_capabilities.py
 # Tests on real servers that start within seconds: the lab's API server, which Go builds once; kubectl; kind; ZooKeeper.
 SERVERS := tests/cluster/test_agent.py tests/cluster/test_build.py tests/cluster/test_contract.py \
 	tests/cluster/test_identity.py tests/cluster/test_install.py tests/cluster/test_job_hooks.py tests/cluster/test_kube.py tests/cluster/test_lab.py \
@@ -117,6 +117,7 @@ bench: $(SET_UP)
 	$(BIN)/python -m bench.growth --json build/growth.json
 	$(BIN)/python -m bench.status --json build/status.json
 	$(BIN)/python -m bench.syncing --json build/syncing.json
+	$(BIN)/python -m bench.questions --json build/questions.json
 	$(BIN)/python -m bench.database --json build/database.json
 	$(BIN)/python -m bench.quorum --json build/quorum.json
 	$(BIN)/python -m bench.reading --json build/reading.json

@@ -195,15 +195,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(
             f"{grown.intervals:,} intervals, {grown.bytes / 1e6:,.0f} MB, {grown.bytes / grown.intervals:.0f} bytes each"
         )
-        print(_line(HEAD))
+        print(line(HEAD))
         measured: list[Row] = []
         for what, command in _commands(chosen.weeks):
-            line = [sys.executable, "-m", "fleet.cli", "--home", str(home.path), *command]
-            runs = [used_by(line) for _ in range(chosen.runs)]
+            argv = [sys.executable, "-m", "fleet.cli", "--home", str(home.path), *command]
+            runs = [used_by(argv) for _ in range(chosen.runs)]
             cpu, wall = (median(getattr(run, each) for run in runs) for each in ("cpu", "wall"))
             measured.append(Row(what, cpu, wall, max(run.memory for run in runs)))
             cells = (what, f"{cpu:.2f}", f"{wall:.2f}", f"{measured[-1].memory:.0f}")
-            print(_line(cells), flush=True)
+            print(line(cells), flush=True)
     if chosen.json:
         chosen.json.write_bytes(msgspec.json.format(msgspec.json.encode((grown, measured)), indent=1))
 
@@ -216,8 +216,8 @@ def _commands(weeks: int) -> Iterator[tuple[str, Sequence[str]]]:
     yield "fleet node history", ["node", "history", "c-00/n-00001"]
 
 
-def _line(cells: Sequence[str]) -> str:
-    return "  ".join((cells[0].ljust(28), *(cell.rjust(7) for cell in cells[1:])))
+def line(cells: Sequence[str]) -> str:
+    return "  ".join((cells[0].ljust(32), *(cell.rjust(7) for cell in cells[1:])))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -46,7 +47,7 @@ HEAD = ("WHAT", "CPU", "WALL", "LEAST", "MEMORY")
 BRANCHES = 50
 
 
-def an_advisory(path: Path) -> Path:
+def an_advisory(path: Path, published: datetime | None = None) -> Path:
     """Writes a CVE record of the kernel with as many fixed branches as any had so far."""
     versions: list[dict[str, str]] = [{"version": "2.6.12", "status": "affected"}]
     versions += [
@@ -58,8 +59,11 @@ def an_advisory(path: Path) -> Path:
         for n in range(BRANCHES)
     ]
     affected = {"vendor": "Linux", "product": "Linux", "defaultStatus": "affected", "versions": versions}
+    metadata = {"cveId": "CVE-2026-10001", "state": "PUBLISHED"}
+    if published is not None:
+        metadata["datePublished"] = published.isoformat()
     record = {
-        "cveMetadata": {"cveId": "CVE-2026-10001", "state": "PUBLISHED"},
+        "cveMetadata": metadata,
         "containers": {"cna": {"title": "kernel: bench", "affected": [affected]}},
     }
     path.write_bytes(msgspec.json.encode(record))

@@ -18,7 +18,15 @@ from typing import Any
 
 import yaml
 
-from fleet.kube.install.installation import CONTROLLER, MANAGED_BY, Manifest, manifests, roles_of_jobs, rules
+from fleet.kube.install.installation import (
+    CONTROLLER,
+    MANAGED_BY,
+    OPERATOR_ROLE,
+    Manifest,
+    manifests,
+    roles_of_jobs,
+    rules,
+)
 from fleet.kube.objects.permissions import REMOTE
 from tools.go_programs import program
 
@@ -90,7 +98,7 @@ def _templates() -> dict[str, str]:
 def _file_of(manifest: Manifest) -> str:
     if manifest.kind == "CustomResourceDefinition":
         return "crds.yaml"
-    if manifest.name == CONTROLLER:
+    if manifest.name in (CONTROLLER, OPERATOR_ROLE):
         return "controller-roles.yaml"
     return "agent.yaml" if manifest.name.startswith(AGENT) else "users.yaml"
 

@@ -28,6 +28,10 @@ from fleet.core.text.paths import expanded
 COPIES = "feeds"
 """The folder of the copies, beside the policy."""
 MOST_NEWEST = 200
+NO_BOTTLEROCKET = (
+    "Bottlerocket's repository is not read as a feed: when a host is offered a release depends on a random seed that it "
+    "alone has; list its releases by hand or in a file (url). The host itself checks the repository's signatures"
+)
 
 
 class CopyFiles(NamedTuple):
@@ -100,7 +104,9 @@ def feed_source(reader: Reader, folder: Path) -> FeedSource | None:
         source = read(reader, folder)
         if given[:1] == [kind]:
             found = source
-    if not given:
+    if not given and reader.has("bottlerocket"):
+        reader.problem(NO_BOTTLEROCKET, "bottlerocket")
+    elif not given:
         reader.problem(f"expected one of {', '.join(KINDS)}, found none of them")
     for kind in given[1:]:
         reader.problem(f"expected one kind of feed, found {given[0]} too", kind)

@@ -15,6 +15,13 @@ from fleet.system.programs import last
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
+CAPABILITIES = ("SYS_ADMIN", "SYS_CHROOT", "SYS_PTRACE")
+"""The capabilities that `namespaces` takes: to look at process 1, to enter its namespaces, and its root folder."""
+OF_PROGRAMS = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "LINUX_IMMUTABLE", "SETFCAP")
+"""The capabilities that programs of the host take which write a deployment themselves, as a rollback does. What stages a
+release runs under the host's systemd, which has all."""
+
+
 def namespaces(pid: int) -> tuple[str, ...]:
     """Returns the prefix that runs a command in the namespaces of this process. Needs root."""
     return ("nsenter", "--target", str(pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--")

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from fleet.kube.install.installation import MANAGED_BY, manifests
+from fleet.machines.local import CAPABILITIES, OF_PROGRAMS
 from tests.chart.render import Json, objects, pod, refusal, render, run
 from tools.chart import CHART, MANIFESTS, plain
 
@@ -149,6 +150,14 @@ def test_replicas_share_a_database_and_no_node() -> None:
     budget = rendered["PodDisruptionBudget", "fleet-controller"]["spec"]
     labels = rendered["Deployment", "fleet-controller"]["spec"]["template"]["metadata"]["labels"]
     assert budget["maxUnavailable"] == 1 and budget["selector"]["matchLabels"] == labels
+
+
+def test_agent_has_the_capabilities_that_real_hosts_were_upgraded_with_and_no_other() -> None:
+    spec = pod(objects({"agent": {"privileges": "capabilities"}}), "DaemonSet", "fleet-agent")
+    security = spec["containers"][0]["securityContext"]
+    assert security["capabilities"] == {"drop": ["ALL"], "add": [*CAPABILITIES, *OF_PROGRAMS]}
+    assert "privileged" not in security and spec["hostPID"]
+    assert not {"hostNetwork", "hostIPC", "volumes"} & set(spec)
 
 
 def test_image_by_digest_is_used_without_the_tag() -> None:

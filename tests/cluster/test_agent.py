@@ -12,15 +12,18 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from fleet.agent.runner import run_agent
 from fleet.cli.main import run
+from fleet.core.objects.machine import ETC_MOST, NAME_MOST, EtcChanges
 from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.transport import Transport
 from fleet.lab import Lab
 from fleet.lab.fake_nodes.agents import ApiNode
 from fleet.lab.fake_nodes.machine import FakeMachine, MachineDurations
 from fleet.machines.agent.agent import AgentIntervals
+from fleet.machines.families.family import Observation
 from fleet.system.clock import WallClock
 from tests.cluster.conftest import require_lab
 from tests.cluster.installed import installed
@@ -341,6 +344,16 @@ def test_deleted_machine_is_created_again(testbed: Environment) -> None:
     testbed.until_made_again(uid)
 
 
+LONGEST = EtcChanges(tuple(f"M {number:03d}{'x' * (NAME_MOST - 5)}" for number in range(ETC_MOST)), 5)
+
+
+class MachineWithEtc(FakeMachine):
+    """A fake machine with as many changed files in /etc as a Machine may report."""
+
+    async def observe(self) -> Observation:
+        return replace(await super().observe(), etc=LONGEST)
+
+
 def test_agent_works_with_the_token_of_its_own_pod(testbed: Environment, tmp_path: Path) -> None:
     """As in a cluster: what it may do is what its ClusterRole and the admission policy let it do."""
     testbed.stop()
@@ -352,7 +365,7 @@ def test_agent_works_with_the_token_of_its_own_pod(testbed: Environment, tmp_pat
     async def story() -> None:
         clock, stop = WallClock(), asyncio.Event()
         admin = Transport(CredentialSource(testbed.lab.kubeconfig), clock)
-        machine = FakeMachine(ApiNode(admin, testbed.name), MachineDurations(), clock.now)
+        machine = MachineWithEtc(ApiNode(admin, testbed.name), MachineDurations(), clock.now)
         agent = asyncio.create_task(
             run_agent(testbed.name, machine, identity, AgentIntervals(progress=0.2), stop)
         )
@@ -365,4 +378,6 @@ def test_agent_works_with_the_token_of_its_own_pod(testbed: Environment, tmp_pat
             await admin.close()
 
     asyncio.run(story())
-    assert testbed.machines.versions(testbed.name)[-1]["status"]["staged"] == NEW
+    status = testbed.machines.versions(testbed.name)[-1]["status"]
+    assert status["staged"] == NEW
+    assert status["etc"] == {"changed": list(LONGEST.changed), "more": LONGEST.more}

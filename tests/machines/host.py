@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,10 +50,14 @@ class Host:
         """Returns once the booted deployment has told the boot loader that it works."""
         self.run("systemctl is-system-running --wait", seconds=180)
 
-    def reboot(self) -> None:
-        """Returns when the machine is there again with another boot id, and in good order."""
+    def reboot(self, ask: Callable[[], object] | None = None) -> None:
+        """Returns when the machine is there again with another boot id, and in good order. `ask`: asks for the reboot;
+        None: by ssh."""
         before = self.boot_id()
-        self.machines.run(self.name, "systemctl reboot")
+        if ask is None:
+            self.machines.run(self.name, "systemctl reboot")
+        else:
+            ask()
         deadline = time.monotonic() + 240
         while True:
             self.machines.wait_until_reachable(self.name)

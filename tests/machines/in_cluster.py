@@ -27,33 +27,46 @@ CONTROLLERS = "/api/v1/namespaces/fleet-system/pods?labelSelector=app.kubernetes
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/fleet-system/leases/fleet-controller"
 REPLICAS_OF_CONTROLLER = 2
 POOLS = 2
-CONTROL_POOL = f"""\
-  - name: control
-    selector: {{matchExpressions: [{{key: {ROLE}, operator: Exists}}]}}
-    limits: {{max_unavailable: 3}}
-    upgrade: {{mode: auto}}
-"""
+COMPLETE = "Complete"
 POLICY = f"""\
-streams:
-  - name: stable
-    releases:
-{{releases}}
-defaults: {{{{stream: stable, soak: 1s}}}}
-pools:
-{CONTROL_POOL.replace("{", "{{").replace("}", "}}")}\
-  - name: workers
-    limits: {{{{max_unavailable: 1}}}}
-    upgrade: {{{{mode: auto}}}}
-quorums:
-  # Asked by the readiness of its static pods: the controller has no certificate of etcd.
-  - {{{{name: etcd, cluster: local, kind: etcd, soak: 1s}}}}
-  - name: api
-    cluster: local
-    kind: pods
-    namespace: kube-system
-    selector: {{{{matchLabels: {{{{component: kube-apiserver}}}}}}}}
-    voters: 3
-    soak: 1s
+apiVersion: fleet.internal/v1
+kind: UpgradePolicy
+metadata: {{name: control}}
+spec:
+  order: 10
+  stream: stable
+  selector: {{matchExpressions: [{{key: {ROLE}, operator: Exists}}]}}
+  # As far as this goes, all at once.
+  limits: {{maxUnavailable: 3}}
+  soak: 1s
+  upgrade: {{mode: auto}}
+---
+apiVersion: fleet.internal/v1
+kind: UpgradePolicy
+metadata: {{name: workers}}
+spec:
+  order: 20
+  stream: stable
+  limits: {{maxUnavailable: 1}}
+  soak: 1s
+  upgrade: {{mode: auto}}
+---
+# Asked by the readiness of its static pods: the controller has no certificate of etcd.
+apiVersion: fleet.internal/v1
+kind: QuorumGroup
+metadata: {{name: etcd}}
+spec: {{cluster: local, kind: etcd, soak: 1s}}
+---
+apiVersion: fleet.internal/v1
+kind: QuorumGroup
+metadata: {{name: api}}
+spec:
+  cluster: local
+  kind: pods
+  namespace: kube-system
+  selector: {{matchLabels: {{component: kube-apiserver}}}}
+  voters: 3
+  soak: 1s
 """
 
 
@@ -86,10 +99,8 @@ class InCluster:
         self.kube("apply", "--server-side", "-f", "-", document=document)
 
     def publish(self, *versions: str) -> None:
-        """The stream has these releases from now on: the policy is applied anew, and the controllers restarted, since
-        a mounted file does not change while they run."""
-        self.apply(json.dumps(policy(self.stack.machines, versions)))
-        self.kube("--namespace=fleet-system", "rollout", "restart", "deployment/fleet-controller")
+        """The stream has these releases from now on."""
+        self.apply(json.dumps(stream(self.stack.machines, versions)))
 
     def controllers(self) -> dict[str, Json]:
         """The ready pods of the controller, by name."""
@@ -117,15 +128,23 @@ class InCluster:
         nodes = self.read("/api/v1/nodes")["items"]
         return {node["metadata"]["name"] for node in nodes if node["spec"].get("unschedulable")}
 
-    def wait_until_all_run(self, version: str) -> None:
-        """Until every rollout has ended and every node is given back."""
-        fleet = self.testbed.fleet
+    def rollouts(self, version: str) -> dict[str, Json]:
+        """The objects of the rollouts to this version, by name."""
+        found = self.read("/apis/fleet.internal/v1/rollouts")["items"]
+        return {
+            each["metadata"]["name"]: each
+            for each in found
+            if each.get("status", {}).get("version") == version
+        }
 
-        def ended() -> bool:
-            rollouts = [each for each in fleet.json("rollout", "list") if each["version"] == version]
-            return len(rollouts) == POOLS and all(each["state"] == "finished" for each in rollouts)
+    def wait_until_complete(self, version: str) -> None:
+        """Until kubectl says of every pool's rollout that it is complete."""
 
-        wait(ended, lambda: fleet.run("rollout", "list"), 600)
+        def complete() -> bool:
+            found = self.rollouts(version).values()
+            return len(found) == POOLS and all(is_true(each, COMPLETE) for each in found)
+
+        wait(complete, lambda: self.kube("get", "rollouts,upgradepolicies", "-o", "wide"), 600)
 
     def all_is_done(self, version: str) -> None:
         """As the hosts, the nodes and the journal have it."""
@@ -156,7 +175,6 @@ def values(image: str, server: str) -> Json:
         "controller": {
             "replicas": REPLICAS_OF_CONTROLLER,
             "database": {"secret": "fleet-database"},
-            "policyConfigMap": "fleet-policy",
         },
     }
 
@@ -170,15 +188,19 @@ def secret(url: str) -> Json:
     }
 
 
-def policy(machines: LabMachines, versions: tuple[str, ...]) -> Json:
+def stream(machines: LabMachines, versions: tuple[str, ...]) -> Json:
     found = machines.commits()
-    lines = [f'      - {{version: "{each}", digest: "sha256:{found[each]}"}}' for each in versions]
     return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": "fleet-policy", "namespace": "fleet-system"},
-        "data": {"fleet.yaml": POLICY.format(releases="\n".join(lines))},
+        "apiVersion": "fleet.internal/v1",
+        "kind": "ReleaseStream",
+        "metadata": {"name": "stable"},
+        "spec": {"releases": [{"version": each, "digest": f"sha256:{found[each]}"} for each in versions]},
     }
+
+
+def is_true(found: Json, condition: str) -> bool:
+    conditions = found.get("status", {}).get("conditions", [])
+    return any(each["type"] == condition and each["status"] == "True" for each in conditions)
 
 
 @contextmanager
@@ -196,8 +218,9 @@ def installed(machines: LabMachines, control: Stacked, home: Path, *versions: st
             json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "fleet-system"}})
         )
         found.apply(json.dumps(secret(url)))
-        found.apply(json.dumps(policy(machines, versions)))
         found.apply(render(values(agent.IMAGE, control.server)))
+        found.publish(*versions)
+        found.apply(POLICY)
         wait(lambda: len(testbed.ready_pods()) == REPLICAS, lambda: api.get(PODS))
         wait(lambda: len(found.controllers()) == REPLICAS_OF_CONTROLLER, lambda: api.get(CONTROLLERS))
         wait(lambda: reported(api) == len(hosts), lambda: api.get("/api/v1/namespaces/fleet-agents/pods"))

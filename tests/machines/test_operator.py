@@ -49,11 +49,12 @@ def test_controller_in_the_cluster_upgrades_its_own_nodes_and_the_control_plane(
         client.calling(),
     ):
         cluster.publish("1.0", "1.1")
-        cluster.wait_until_all_run("1.1")
+        cluster.wait_until_complete("1.1")
         wait(lambda: len(testbed.ready_pods()) == REPLICAS, lambda: testbed.api.get(PODS))
     print(f"etcd: {len(writer.times)} writes, longest gap {writer.gap:.2f} s; {voters.timeline}")
     print(f"API: {reader.answers} answers, longest gap {reader.gap:.2f} s; {reader.errors}")
     print(f"leaders: {leaders.changes}; taken over after {leaders.takeovers} s")
+    assert leaders.takeovers, "the leader has given the lead back before its node went"
     assert not client.errors
     assert client.fewest >= REPLICAS - 1
     assert judged(MEMBERS, voters.timeline) == [], voters.timeline
@@ -85,7 +86,7 @@ def test_leaders_host_loses_power_in_mid_rollout(cluster: InCluster) -> None:
         taken = leaders.changes[-1][0] - cut
         machines.power_on(victim)
         machines.restore_network(victim)
-        cluster.wait_until_all_run("1.2")
+        cluster.wait_until_complete("1.2")
     print(f"the host of the leader, {victim}, lost power: another led after {taken:.1f} s; {leaders.changes}")
     after = {host.name: boots(host) - before[host.name] for host in testbed.hosts}
     assert after == {name: 2 if name == victim else 1 for name in testbed.names}, "nothing twice"

@@ -122,6 +122,7 @@ def test_job_continues_without_the_connection_and_is_found_again(host: Host) -> 
 def test_remote_agent_stages_reboots_and_rolls_back(host: Host) -> None:
     old, new = release(host, "1.0"), release(host, "1.1")
     seconds = 300
+    host.run("echo changed >/etc/fleet-mark")
 
     async def scenario(ssh: Ssh) -> None:
         api = ApiServer(Machine(host.name))
@@ -139,6 +140,8 @@ def test_remote_agent_stages_reboots_and_rolls_back(host: Host) -> None:
                 assert machine.boot_id != before
                 assert machine.booted is not None
                 assert machine.booted.digest == wanted.digest
+                assert machine.etc is not None
+                assert "A fleet-mark" in machine.etc.changed
         finally:
             agent.cancel()
             await asyncio.wait({agent})

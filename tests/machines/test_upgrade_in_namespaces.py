@@ -1,4 +1,5 @@
-"""An agent works on a real host through the namespaces of the host's process 1, as its pod does."""
+"""An agent works on a real host through the namespaces of the host's process 1, as its pod does where the chart gives it
+capabilities in place of a privileged container: without any other right."""
 
 from __future__ import annotations
 
@@ -13,8 +14,9 @@ from fleet.lab.machines.computer import cgroups
 from fleet.machines.families.detect import detect
 from fleet.machines.families.ostree import Ostree
 from fleet.machines.job import finish
-from fleet.machines.local import Local, namespaces
+from fleet.machines.local import CAPABILITIES, OF_PROGRAMS, Local, namespaces
 from tests.machines.host import Host
+from tests.machines.test_capabilities import limited
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def local(host: Host) -> Local:
     container = next(each.container for each in host.machines.all if each.name == host.name)
     first = [pid for pid in cgroups.processes(container) if _number_inside(pid) == 1]
     assert len(first) == 1, f"processes 1 of {container}: {first}"
-    return Local(namespaces(first[0]))
+    return Local((*limited((*CAPABILITIES, *OF_PROGRAMS)), *namespaces(first[0])))
 
 
 def _number_inside(pid: int) -> int:
@@ -60,11 +62,16 @@ def test_programs_of_the_host_stage_a_release_and_reboot_into_it(host: Host) -> 
         assert staged is not None
         assert staged.digest == wanted.digest
 
-        host.reboot()
-        after = await Ostree(local(host)).observe()
+        await asyncio.to_thread(host.reboot, lambda: asyncio.run(machine.reboot()))
+        upgraded = Ostree(local(host))
+        after = await upgraded.observe()
         assert after.boot_id != seen.boot_id
         assert after.booted.digest == wanted.digest
         assert after.rollback is not None
         assert after.rollback.digest == seen.booted.digest
+
+        await upgraded.roll_back()
+        queued = (await upgraded.observe()).staged
+        assert queued is not None and queued.digest == seen.booted.digest
 
     asyncio.run(story())

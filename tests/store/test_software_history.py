@@ -128,3 +128,5 @@ def test_what_ran_before_is_read_from_kubelet_and_agent(store: Store) -> None:
     assert replace(change.software, booted=None) == replace(expected, booted=None)
     assert change.software.booted is not None and change.software.booted.version == "1.0"
     assert isinstance(change.row, HistoryRow)
+    unlooked = store.software.changes([row], change.begin)[row.node]
+    assert unlooked.begin == change.begin and unlooked.row is None

@@ -13,6 +13,7 @@ from msgspec import Struct
 from fleet.app.wiring.actor import actor, actor_person
 from fleet.app.wiring.home import Home
 from fleet.core.policy.access import Access
+from fleet.core.records.errors import NotAllowedError
 from fleet.core.records.identity import Identity
 
 
@@ -35,6 +36,8 @@ class Caller(Struct, frozen=True):
 def caller_of(home: Home, access: Access) -> Caller:
     """Identifies the user. Raises UsageError for a token or kubeconfig that cannot be used, and AuthenticationError
     where a token is not valid or an API server refuses the credentials."""
+    if home.user is not None:
+        return _of_home(home.user, access)
     match access.method:
         case "os":
             name = actor_person()
@@ -47,6 +50,17 @@ def caller_of(home: Home, access: Access) -> Caller:
             from fleet.app.access.kubernetes import identify as ask
 
             return _named(*ask(home, access.cluster))
+
+
+def _of_home(user: Identity, access: Access) -> Caller:
+    """Returns the user for whom the home acts. Raises NotAllowedError where the policy's roles are those of users that are
+    identified in another way."""
+    if access.roles is not None and access.method != user.method:
+        raise NotAllowedError(
+            f"{user} is not known to the policy, which identifies users by {access.method}",
+            f"access: {{identity: {user.method}}} in the policy",
+        )
+    return Caller(user, (), str(user))
 
 
 def _named(identity: Identity, groups: Collection[str]) -> Caller:

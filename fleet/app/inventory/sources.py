@@ -129,16 +129,13 @@ def _read(path: Path, meanings: Mapping[str, str], now: datetime) -> tuple[Sourc
     """Returns the kind, what the source has, and when its file was last changed."""
     if path.is_dir():
         _refuse_map(meanings)
-        files = dict(_files(path, now))
-        if not files:
-            raise UsageError(f"{path} has no files", REMEDY)
-        return "ansible-facts", read_facts(files, now), now
+        return "ansible-facts", read_facts(_files(path, now), now), now
     content, changed = _content(path, now)
     if content.lstrip().startswith(b"{"):
         _refuse_map(meanings)
         if is_inventory(content):
             return "ansible-inventory", read_inventory(content, str(path)), changed
-        return "ansible-facts", read_facts({str(path): (content, changed)}, now), changed
+        return "ansible-facts", read_facts([(str(path), content, changed)], now), changed
     try:
         text = decoded(content)
     except UnicodeDecodeError as error:
@@ -153,21 +150,23 @@ def _refuse_map(meanings: Mapping[str, str]) -> None:
         raise UsageError("--map is for the columns of a CSV", "leave it out")
 
 
-def _files(folder: Path, now: datetime) -> Iterator[tuple[str, tuple[bytes, datetime]]]:
+def _files(folder: Path, now: datetime) -> Iterator[tuple[str, bytes, datetime]]:
+    """Yields the files of a folder one after another: all of them need not be in memory."""
     for number, file in enumerate(sorted(folder.iterdir())):
         if number >= FILES_MOST:
             raise UsageError(f"{folder} has more than {FILES_MOST:,} files", REMEDY)
         if not file.name.startswith(".") and file.is_file():
-            yield str(file), _content(file, now)
+            yield (str(file), *_content(file, now))
 
 
 def _content(path: Path, now: datetime) -> tuple[bytes, datetime]:
     """Returns the content in UTF-8, and when the file was last changed; a time in the future is now."""
     try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            # To open a pipe waits for its writer, and a device need not have an end.
+            raise UsageError(f"{path} is no file", REMEDY)
         with path.open("rb") as file:
-            status = path.stat()
-            if not stat.S_ISREG(status.st_mode):
-                raise UsageError(f"{path} is no file", REMEDY)
             content = file.read(LARGEST + 1)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}", REMEDY) from None

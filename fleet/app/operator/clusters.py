@@ -50,7 +50,12 @@ def add_own(home: Home, name: str) -> None:
             "give the operator's own cluster another name: --cluster NAME, or FLEET_CLUSTER",
         )
     if own is None:
-        admit(home, ClusterRow(name=name, sites=(name,)))
+        try:
+            admit(home, ClusterRow(name=name, sites=(name,)))
+        except UsageError:
+            # Another replica, which was started at the same time, may have added it meanwhile.
+            if not any(row.in_pod and row.name == name for row in home.store.clusters.list()):
+                raise
 
 
 def kubeconfigs(folder: Path) -> dict[str, Path]:

@@ -15,12 +15,16 @@ from msgspec import Struct
 from fleet.app.monitoring.server import ListenAddress, monitoring
 from fleet.app.operator.clusters import add_own, ensure_in_pod, follow
 from fleet.app.operator.own_pod import own_pod
+from fleet.app.operator.sync import ObjectSync
 from fleet.app.rollouts.run import run
 from fleet.app.schedule.registry import jobs_of
 from fleet.app.wiring.home import Home
 from fleet.core.records.errors import FleetError, UsageError
 from fleet.core.records.retention import Retention
 from fleet.drivers.journal.log import LOG
+from fleet.kube.client.credentials import CredentialSource
+from fleet.kube.client.transport import Transport
+from fleet.system.clock import WallClock
 
 LOOK = 10.0
 """Seconds between two looks at the folder of kubeconfigs: kubelets renew mounted Secrets about once a minute."""
@@ -64,6 +68,12 @@ async def _surroundings(
         if settings.listen is not None:
             await stack.enter_async_context(monitoring(home, settings.listen, show))
         await _until_known(home, settings.cluster)
+        transport = Transport(CredentialSource(), WallClock())
+        stack.push_async_callback(transport.close)
+        objects = ObjectSync(home, settings.cluster, transport, show)
+        await stack.enter_async_context(_beside(objects.watch()))
+        await objects.until_in_force()
+        await stack.enter_async_context(_beside(objects.run()))
         if (folder := settings.kubeconfigs) is not None:
             await stack.enter_async_context(_beside(_follow(home, folder, show)))
         yield

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from fleet.app.reporting.explain import find
 from fleet.app.reporting.status import (
     clusters_of,
     fleet_status,
+    is_whole,
     known_in,
     policy_for,
     refuse_unknown,
@@ -19,7 +21,7 @@ from fleet.app.reporting.status import (
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.names import there_is
-from fleet.app.wiring.source_records import machine_alone, records_of
+from fleet.app.wiring.source_records import machine_alone, only_in_sources, records_of
 from fleet.app.wiring.sources.registry import source_of
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy
@@ -78,7 +80,8 @@ def _at(home: Home, at: datetime, selection: Selection) -> Moment:
     rollouts = Rollouts.load(home.store).all
     policy = policy_at(policy_for(home, known), rollouts, at)
     found = overview(at, clusters_of(home, rows, known, {}), known, policy, rollouts_at(rollouts, at))
-    found = replace(found, nodes=without_unknown_steps(found.nodes))
+    unseen = only_in_sources(home, rows, known, at) if is_whole(selection) else {}
+    found = replace(found, nodes=without_unknown_steps(found.nodes), only_in_sources=unseen or UNSET)
     refuse_unknown(selection, found, policy)
     return select(found, selection), known, policy
 

@@ -64,13 +64,13 @@ def fleet_status(
         found,
         quorums=quorums_of(home, chosen, policy),
         standstill=stands,
-        only_in_sources=(only_in_sources(home, chosen, known) if _is_whole(selection) else {}) or UNSET,
+        only_in_sources=(only_in_sources(home, chosen, known) if is_whole(selection) else {}) or UNSET,
         policies=_needy(home, policy, selection) or UNSET,
         undelivered=undelivered(home.store.messages.undelivered(), home.now()) or UNSET,
     )
 
 
-def _is_whole(selection: Selection) -> bool:
+def is_whole(selection: Selection) -> bool:
     """Returns whether all nodes are selected: a machine that none of them is may be one of the others."""
     return not (selection.clusters or selection.sites or selection.pools)
 

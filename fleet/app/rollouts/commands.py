@@ -17,8 +17,9 @@ from fleet.core.rollout.stages.gate_state import GatePoint
 from fleet.core.rollout.steps import Step
 
 
-def send_command(home: Home, kind: str, ident: str = "", reason: str = "") -> Rollout:
-    """Writes pause, resume or abort into the journal as a command, with the reason.
+def send_command(home: Home, kind: str, ident: str = "", reason: str = "", object_uid: str = "") -> Rollout:
+    """Writes pause, resume or abort into the journal as a command, with the reason. `object_uid`: of the object of the API
+    by which it is given.
 
     Raises UsageError where the command is not possible in the rollout's state, NotAllowedError without the role, and
     HeldError for a resume of a rollout that has not begun and is not approved.
@@ -28,7 +29,7 @@ def send_command(home: Home, kind: str, ident: str = "", reason: str = "") -> Ro
     validate_command(rollout, kind)
     if kind == "resume":
         refuse_unapproved_rollout(home, rollout)
-    record = to_record(ORDERS[kind](rollout=rollout.id, reason=reason))
+    record = to_record(ORDERS[kind](rollout=rollout.id, reason=reason, object_uid=object_uid))
     home.store.journal.append([record], at=home.now(), actor=caller.actor)
     return rollout
 

@@ -26,7 +26,7 @@ from fleet.core.policy.access import Role
 from fleet.core.records.errors import HeldError, JournalMovedError, UsageError
 from fleet.core.rollout.codec import to_record
 from fleet.core.rollout.commands import CommandRecord, PlanApproved, RolloutStarted
-from fleet.core.rollout.goal import StandingStart, Start
+from fleet.core.rollout.goal import StandingStart, Start, StartObject
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.text.durations import format_age, format_duration
 
@@ -56,11 +56,13 @@ def start(
     fresh: Callable[[Sequence[str]], Sequence[Snapshot]],
     override: str | None = None,
     order: StandingOrder | None = None,
+    asked: StartObject | None = None,
 ) -> Started:
     """Commits the start of a rollout of the plan; a controller picks the rollout up.
 
     `override` is the reason for which the rollout ignores freezes; None: it waits for them. `fresh` reads those clusters
-    again and leaves out the ones that do not answer. `order`: a standing policy starts its plan, in its own name.
+    again and leaves out the ones that do not answer. `order`: a standing policy starts its plan, in its own name. `asked`:
+    the object of the API by which the rollout is asked for.
 
     Raises NotAllowedError without the role; HeldError where another rollout has one of the plan's pools or nodes, the
     clusters are no longer as the plan assumes, or approvals are missing; ConfigError for a policy with mistakes; UsageError
@@ -70,7 +72,7 @@ def start(
         raise UsageError("--override-freeze needs a reason, in one line", '--override-freeze "CVE-2026-1234"')
     caller = allowed(home, Role.OPERATOR, "start rollouts")
     store = home.store
-    begin = plan.begin() if order is None else replace(plan.begin(), standing=order.standing)
+    begin = _begin(plan, order, asked)
     if not begin.goals:
         raise HeldError(f"plan {short_id(plan.plan_id)} has nothing to do", "fleet status")
     ensure_nodes_free(home, begin, plan.pools)
@@ -89,23 +91,24 @@ def start(
     store.plans.save(plan)
 
     def checked() -> tuple[Start, Sequence[PlanApproved]]:
+        refuse_started(home, asked)
         ensure_nodes_free(home, begin, plan.pools)
-        asked, given = begin, list[PlanApproved]()
+        wanted, given = begin, list[PlanApproved]()
         if order is not None:
             order.check()
         if order is not None and order.by_rule:
             state = state_of(home, plan, snapshots, policy)
             given = [approved_by_rule(plan, state, order.standing)]
-            asked = start_by_rule(begin, state, given[0], home.now())
+            wanted = start_by_rule(begin, state, given[0], home.now())
         elif has_rule(plan, policy):
             state = state_of(home, plan, snapshots, policy)
             want_approvals(home, caller.actor, plan, state)
             refuse_unapproved(home, plan, state, override=override is not None)
-            asked = start_of(plan, state, begin)
+            wanted = start_of(plan, state, begin)
         if override is None:
-            return asked, given
+            return wanted, given
         ensure_override_approved(home, plan)
-        return replace(asked, override_freeze=override.strip()), given
+        return replace(wanted, override_freeze=override.strip()), given
 
     actor = caller.actor if order is None else order.standing.identity
     ident = _commit(home, actor, checked, home.whole_policy())
@@ -142,6 +145,22 @@ def _commit(
         except JournalMovedError:
             continue
         return ident
+
+
+def _begin(plan: Plan, order: StandingOrder | None, asked: StartObject | None) -> Start:
+    """Returns what the rollout starts with, with the standing policy or the object that it is for."""
+    begin = plan.begin() if order is None else replace(plan.begin(), standing=order.standing)
+    return begin if asked is None else replace(begin, object=asked)
+
+
+def refuse_started(home: Home, asked: StartObject | None) -> None:
+    """Raises HeldError where a rollout was started for this object already."""
+    for rollout in Rollouts.load(home.store).all if asked is not None else ():
+        begun = rollout.start.object
+        if asked is not None and isinstance(begun, StartObject) and begun.uid == asked.uid:
+            raise HeldError(
+                f"{asked.name} was started already, as rollout {rollout.id}", "fleet rollout list"
+            )
 
 
 def ensure_nodes_free(home: Home, begin: Start, pools: Collection[str]) -> None:

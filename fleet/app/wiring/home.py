@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fleet.config.policy import PolicyFile
     from fleet.core.policy.access import Access
     from fleet.core.policy.policy import Policy
+    from fleet.core.records.identity import Identity
     from fleet.store import ClusterRow, Store
     from fleet.system.clock import Clock
 
@@ -44,19 +45,22 @@ class Home:
         show: ShowMessage = lambda message: None,
         clock: Clock | None = None,
         own: bool = False,
+        user: Identity | None = None,
     ) -> None:
         """Makes the home in a folder. `database` is the URL of a PostgreSQL, or a path; empty: `fleet.db` in the
         folder.
 
         `show` receives, each once, the warnings of the policy, and the message that a database was made. `clock` is the
         clock of a simulation in this process; None: the saved one of a simulated home, or else the wall clock. `own`:
-        this is the user's own home, which begins by itself.
+        this is the user's own home, which begins by itself. `user`: for whom commands are carried out, as an API server
+        has identified them; None: for the user of this process.
         """
         self.path = path
         self.database = database or str(path / DATABASE)
         self._show = show
         self._clock = clock
         self._own = own
+        self.user = user
         self._shown: set[str] = set()
 
     @classmethod

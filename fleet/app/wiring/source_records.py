@@ -30,10 +30,13 @@ def matching_of(
     return match(list(_groups(home, rows, known)), found) if found else NO_SOURCES
 
 
-def only_in_sources(home: Home, rows: Sequence[ClusterRow], known: Sequence[KnownNode]) -> dict[str, int]:
-    """Returns how many machines each source has that no cluster has; without those that have none."""
+def only_in_sources(
+    home: Home, rows: Sequence[ClusterRow], known: Sequence[KnownNode], at: datetime | None = None
+) -> dict[str, int]:
+    """Returns how many machines each source has, or had at a past moment, that no cluster has; without sources that have
+    none."""
     counts: dict[str, int] = {}
-    for records in matching_of(home, rows, known).alone:
+    for records in matching_of(home, rows, known, home.store.sources.records(at)).alone:
         for source in sorted({record.source for record in records}):
             counts[source] = counts.get(source, 0) + 1
     return counts

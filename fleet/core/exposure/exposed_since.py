@@ -50,8 +50,11 @@ class SoftwareHistory(Protocol):
     def rows(self, at: datetime) -> Mapping[NodeRef, HistoryRow]:
         """Returns the row of each node that was valid at a moment."""
 
-    def changes(self, rows: Sequence[HistoryRow]) -> Mapping[int, SoftwareChange]:
-        """Returns, by the node's number, where the software of each row began to run, and what ran before."""
+    def changes(
+        self, rows: Sequence[HistoryRow], after: datetime | None = None
+    ) -> Mapping[int, SoftwareChange]:
+        """Returns, by the node's number, where the software of each row began to run, and what ran before. That is left
+        out where the software began at `after` or earlier."""
 
     def first_contacts(self) -> Mapping[str, datetime]:
         """Returns, by cluster, the first moment of which anything is known."""
@@ -84,7 +87,7 @@ def exposed_since(
     open_rows = {ref: rows[ref] for ref in nodes if ref in rows}
     found: dict[NodeRef, ExposedSince] = {}
     while open_rows:
-        changes = history.changes(list(open_rows.values()))
+        changes = history.changes(list(open_rows.values()), published)
         earlier: dict[NodeRef, HistoryRow] = {}
         for ref, row in open_rows.items():
             change = changes[row.node]

@@ -24,6 +24,8 @@ class CommandRecord(TypedRecord, frozen=True, gc=False, kw_only=True, omit_defau
     form = "command"
     reason: str = ""
     """The reason as the operator gave it. Empty: no reason was given."""
+    object_uid: str = ""
+    """The uid of the object of the API by which the operator gave it. Empty: it was given in another way."""
 
 
 class RolloutStarted(CommandRecord, frozen=True, gc=False, kw_only=True, tag="start"):

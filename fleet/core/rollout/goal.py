@@ -69,6 +69,13 @@ class StandingStart(Struct, frozen=True):
         return f"policy/{self.pool}"
 
 
+class StartObject(Struct, frozen=True):
+    """The object of the API by which a user asked for a rollout."""
+
+    uid: str
+    name: str
+
+
 class Start(Struct, frozen=True):
     """The content of the command that starts a rollout. Goals are in the plan's order."""
 
@@ -84,3 +91,5 @@ class Start(Struct, frozen=True):
     """UNSET: the policy has no rule about approvals for these pools."""
     standing: StandingStart | UnsetType = UNSET
     """UNSET: a user started the rollout."""
+    object: StartObject | UnsetType = UNSET
+    """UNSET: the rollout was not asked for by an object."""

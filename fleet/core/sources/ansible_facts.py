@@ -7,7 +7,7 @@ the facts into `__payload__`, and `s1_` before the name of the file). Inventorie
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -40,12 +40,12 @@ def is_inventory(content: bytes) -> bool:
     return isinstance(found, dict) and isinstance(found.get("_meta"), dict)
 
 
-def read_facts(files: Mapping[str, tuple[bytes, datetime]], now: datetime) -> ReadSource:
-    """Returns the machines of which there are facts. `files`: content and time of change of each file by its path, whose
-    last part is the host's name in the inventory. Raises ConfigError with all mistakes, each with its file."""
+def read_facts(files: Iterable[tuple[str, bytes, datetime]], now: datetime) -> ReadSource:
+    """Returns the machines of which there are facts. `files`: path, content and time of change of each file; the last
+    part of the path is the host's name in the inventory. Raises ConfigError with all mistakes, each with its file."""
     problems, cautions = SourceProblems(), list[str]()
     places, records = list[str](), list[FileRecord]()
-    for path, (content, changed) in sorted(files.items()):
+    for path, content, changed in files:
         try:
             found, cached = _facts(decode(content))
         except (UnreadableError, ValueError) as error:

@@ -76,6 +76,7 @@ def read_csv(text: str, file: str, now: datetime, meanings: Mapping[str, str] = 
     with all mistakes, each with file and line."""
     problems = SourceProblems()
     rows = list(_rows(text, file, problems))
+    problems.raise_any()
     if not rows:
         problems.add(f"{file}:1", "expected a row with the heads of the columns, found nothing")
         problems.raise_any()

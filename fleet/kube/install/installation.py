@@ -12,11 +12,13 @@ import yaml
 from msgspec import Struct
 
 from fleet.core.records.errors import UsageError
-from fleet.kube.objects.permissions import Permission, needed, of_jobs
+from fleet.kube.objects.permissions import OPERATOR, Permission, needed, of_jobs
 
 NAMESPACE = "fleet-system"
 CONTROLLER = "fleet-controller"
 """The name of the agent's service account and of its roles."""
+OPERATOR_ROLE = "fleet-operator"
+"""The name of the role that `fleet operator` has beside that of the controller."""
 HOOKS = "fleet-hooks"
 """The name of the roles in the namespaces in which hooks make Jobs."""
 MANAGED_BY = "app.kubernetes.io/managed-by"
@@ -142,6 +144,8 @@ def _completed(body: dict[str, Any], image: str | None, remote: bool) -> dict[st
     body["metadata"].setdefault("labels", {})[MANAGED_BY] = OWNER
     if body["kind"] in ("ClusterRole", "Role") and body["metadata"]["name"] == CONTROLLER:
         body["rules"] = rules(needed(remote), body["metadata"].get("namespace", ""))
+    if body["kind"] == "ClusterRole" and body["metadata"]["name"] == OPERATOR_ROLE:
+        body["rules"] = rules(OPERATOR, "")
     if body["kind"] == "DaemonSet":
         body["spec"]["template"]["spec"]["containers"][0]["image"] = image
     return body

@@ -110,12 +110,37 @@ REMOTE: tuple[Permission, ...] = (
 )
 """Needed only where a pool is reached without agents: otherwise the controller cannot answer in an agent's place."""
 
+ADMISSION = "admissionregistration.k8s.io"
+OPERATOR: tuple[Permission, ...] = (
+    Permission("fleet.internal", "upgradepolicies", READ, "take the policy from objects"),
+    Permission("fleet.internal", "releasestreams", READ, "take the policy from objects"),
+    Permission("fleet.internal", "freezes", READ, "take the policy from objects"),
+    Permission("fleet.internal", "quorumgroups", READ, "take the policy from objects"),
+    Permission("fleet.internal", "fleetconfigs", READ, "take the policy from objects"),
+    Permission(
+        "fleet.internal", "rollouts", (*READ, "create"), "show rollouts as objects, and be asked for them"
+    ),
+    Permission("fleet.internal", "upgradepolicies/status", ("patch",), "say what is true of each object"),
+    Permission("fleet.internal", "releasestreams/status", ("patch",), "say what is true of each object"),
+    Permission("fleet.internal", "freezes/status", ("patch",), "say what is true of each object"),
+    Permission("fleet.internal", "quorumgroups/status", ("patch",), "say what is true of each object"),
+    Permission("fleet.internal", "fleetconfigs/status", ("patch",), "say what is true of each object"),
+    Permission("fleet.internal", "rollouts/status", ("patch",), "say what became of each rollout"),
+    Permission(ADMISSION, "validatingadmissionpolicies", ("get",), "know that users of Rollouts are proven"),
+    Permission(
+        ADMISSION, "validatingadmissionpolicybindings", ("get",), "know that users of Rollouts are proven"
+    ),
+)
+"""What `fleet operator` needs beside, in the cluster that it runs in."""
 
-def needed(remote: bool, job_namespaces: Sequence[str] = ()) -> tuple[Permission, ...]:
+
+def needed(
+    remote: bool, job_namespaces: Sequence[str] = (), operator: bool = False
+) -> tuple[Permission, ...]:
     """Returns the permissions of a controller. `remote`: it works on machines itself. `job_namespaces`: where hooks make
-    Jobs."""
+    Jobs. `operator`: it runs in this cluster, as `fleet operator`."""
     jobs = [rule for namespace in job_namespaces for rule in of_jobs(namespace)]
-    return (*PERMISSIONS, *(REMOTE if remote else ()), *jobs)
+    return (*PERMISSIONS, *(REMOTE if remote else ()), *jobs, *(OPERATOR if operator else ()))
 
 
 def of_jobs(namespace: str) -> tuple[Permission, ...]:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from fleet.core.exposure.exposed_since import HistoryRow, PastSoftware, SoftwareChange
-from fleet.core.objects.node import NodeRef
+from fleet.core.objects.node import Node, NodeRef
 from fleet.core.releases.release import Release
 from fleet.store.db.database import Row, SqlDatabase, Transaction, moment
 from fleet.store.history import documents
@@ -24,6 +24,7 @@ SOFTWARE = ("node_software", "machine_software", "machine_profile")
 """The columns that say what a node runs."""
 
 
+NO_DOCUMENTS = (None,) * 5
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _VALID = (
     "SELECT known.cluster, known.name, known.id, row.valid_from FROM known_node AS known "
@@ -56,21 +57,28 @@ class SqlSoftwareHistory:
 
     def __init__(self, database: SqlDatabase) -> None:
         self._database = database
+        self._reader = _Reader()
 
     def rows(self, at: datetime) -> dict[NodeRef, HistoryRow]:
-        """Returns the row of each node that was valid at a moment."""
+        """Returns the row of each node that was valid at a moment: where a walk begins."""
+        self._reader = _Reader()
         bound = self._database.bind(at)
         with self._database.read() as transaction:
             rows = transaction.all(_VALID, [bound, bound])
         return {NodeRef(cluster, name): HistoryRow(node, begin) for cluster, name, node, begin in rows}
 
-    def changes(self, rows: Sequence[HistoryRow]) -> dict[int, SoftwareChange]:
-        """Returns, by the node's number, where the software of each row began to run, and what ran before."""
+    def changes(self, rows: Sequence[HistoryRow], after: datetime | None = None) -> dict[int, SoftwareChange]:
+        """Returns, by the node's number, where the software of each row began to run, and what ran before. That is left
+        out where the software began at `after` or earlier."""
         with self._database.read() as transaction:
             found = list(_changes(transaction, rows, self._database.bind(EVER)))
-            texts = documents.bodies(transaction, {ident for row in found for ident in _documents(row)})
-        reader = _Reader(texts)
-        return {row[0]: _change(row, reader) for row in found}
+            if after is not None:
+                early = self._database.bind(after)
+                found = [
+                    row if row[3] > early else (row[0], None, None, *row[3:5], *NO_DOCUMENTS) for row in found
+                ]
+            self._reader.load(transaction, found)
+        return {row[0]: _change(row, self._reader) for row in found}
 
     def first_contacts(self) -> dict[str, datetime]:
         """Returns, by cluster, the first moment of which anything is known."""
@@ -90,19 +98,13 @@ def _changes(transaction: Transaction, rows: Sequence[HistoryRow], ever: Any) ->
         )
 
 
-def _documents(row: Row) -> list[int]:
-    """Returns the ids of the documents of a row that are looked at."""
-    profiles = row[5:7] if row[5] != row[6] else ()
-    return [ident for ident in (*profiles, *row[7:]) if ident is not None]
-
-
 def _change(row: Row, reader: _Reader) -> SoftwareChange:
     node, begin, end, next_begin, since, profile, next_profile = row[:7]
     if begin is None:
         # The oldest row remembers since when its release has run, though rows before it were deleted.
         return SoftwareChange(moment(next_begin if since is None else min(since, next_begin)))
-    unbroken = end == next_begin and reader.same(profile, next_profile)
-    return SoftwareChange(moment(next_begin), HistoryRow(node, begin), reader.software(row[7:]), unbroken)
+    unbroken = end == next_begin and reader.same_machine(profile, next_profile)
+    return SoftwareChange(moment(next_begin), HistoryRow(node, begin), reader.software(row), unbroken)
 
 
 class _NodePart(Struct, frozen=True, gc=False):
@@ -124,32 +126,54 @@ class _ProfilePart(Struct, frozen=True, gc=False):
 _NODE = msgspec.json.Decoder(_NodePart)
 _MACHINE = msgspec.json.Decoder(_MachinePart)
 _PROFILE = msgspec.json.Decoder(_ProfilePart)
+_NOTHING = _ProfilePart()
 
 
 class _Reader:
-    """Reads texts, equal software once."""
+    """Reads documents, each once in a walk: most of them are those of many rows."""
 
-    def __init__(self, texts: Mapping[int, str]) -> None:
-        self._texts = texts
-        self._software: dict[Row, PastSoftware] = {}
+    def __init__(self) -> None:
+        self._nodes: dict[int | None, _NodePart] = {None: _NodePart()}
+        self._machines: dict[int | None, _MachinePart] = {None: _MachinePart()}
+        self._profiles: dict[int | None, _ProfilePart] = {None: _NOTHING}
+        self._identities: dict[int, Node | None] = {}
 
-    def software(self, ids: Row) -> PastSoftware:
-        if ids not in self._software:
-            node, machine, profile = ("{}" if ident is None else self._texts[ident] for ident in ids)
-            kubelet, agent, own = read(_NODE, node), read(_MACHINE, machine), read(_PROFILE, profile)
-            self._software[ids] = PastSoftware(
-                kubelet.os_image,
-                kubelet.kernel or agent.kernel,
-                kubelet.kubelet,
-                agent.booted,
-                own.layered,
-                own.live_patches,
-            )
-        return self._software[ids]
+    def load(self, transaction: Transaction, rows: Sequence[Row]) -> None:
+        """Reads the documents of these rows, as far as they were not read before."""
+        identities = {ident for row in rows if row[5] != row[6] for ident in row[5:7] if ident is not None}
+        identities -= self._identities.keys()
+        nodes, machines, profiles = ({row[column] for row in rows} for column in (7, 8, 9))
+        nodes, machines, profiles = (
+            nodes - self._nodes.keys(),
+            machines - self._machines.keys(),
+            profiles - self._profiles.keys(),
+        )
+        texts = documents.bodies(transaction, identities | nodes | machines | profiles)
+        self._nodes.update((ident, read(_NODE, texts[ident])) for ident in nodes)
+        self._machines.update((ident, read(_MACHINE, texts[ident])) for ident in machines)
+        self._profiles.update((ident, _profile(texts[ident])) for ident in profiles)
+        self._identities.update((ident, node_of((texts[ident],))) for ident in identities)
 
-    def same(self, before: int | None, now: int | None) -> bool:
+    def software(self, row: Row) -> PastSoftware:
+        """Returns what a row's node ran."""
+        kubelet, agent, own = self._nodes[row[7]], self._machines[row[8]], self._profiles[row[9]]
+        return PastSoftware(
+            kubelet.os_image,
+            kubelet.kernel or agent.kernel,
+            kubelet.kubelet,
+            agent.booted,
+            own.layered,
+            own.live_patches,
+        )
+
+    def same_machine(self, before: int | None, now: int | None) -> bool:
         """Returns whether two profiles of nodes are of one machine, as far as both are known."""
         if before is None or now is None or before == now:
             return True
-        was, node = node_of((self._texts[before],)), node_of((self._texts[now],))
+        was, node = self._identities[before], self._identities[now]
         return was is None or node is None or same_machine(was, node)
+
+
+def _profile(text: str) -> _ProfilePart:
+    """Every node has a profile of its own, and few of them name any of this: fields at their default are left out."""
+    return read(_PROFILE, text) if '"layered":' in text or '"live_patches":' in text else _NOTHING

@@ -19,6 +19,7 @@ from fleet.core.reporting.period.span import quarter
 from fleet.simulated.quarter.fleet import BEGIN
 from fleet.simulated.quarter.releases import BEFORE_SALE, DEFECTIVE, FIXED, LATE_OCTOBER, OCTOBER
 from tests.quarter import Played, played
+from tests.questions import PAGE, ROOT, printed, rewritten, shown
 
 END = datetime(2026, 12, 2, tzinfo=UTC)
 ZONES = {"fra-1": "Europe/Berlin", "nyc-1": "America/New_York", "sin-1": "Asia/Singapore"}
@@ -173,3 +174,23 @@ def test_same_story_is_played_each_time(tmp_path: Path) -> None:
 
     assert len(events(first)) > 100
     assert events(first) == events(second)
+
+
+def test_page_of_questions_shows_what_the_commands_print(
+    story: Played,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("COLUMNS", "80")
+    text = PAGE.read_text()
+    asked = list(shown(text))
+    outputs = [printed(question.command, story.home, capsys) for question in asked]
+    assert len(asked) >= 12 and all(outputs)
+    if request.config.getoption("rewrite_golden"):
+        PAGE.write_text(rewritten(text, outputs))
+        asked = list(shown(PAGE.read_text()))
+    assert {question.command: question.output for question in asked} == {
+        question.command: output for question, output in zip(asked, outputs, strict=True)
+    }

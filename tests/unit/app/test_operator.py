@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.app.inventory.clusters import check
+from fleet.app.inventory.clusters import ClusterCheck, admit, check
 from fleet.app.operator.clusters import add_own, follow, kubeconfigs
 from fleet.app.wiring.home import Home
 from fleet.core.records.errors import UsageError
@@ -71,6 +71,21 @@ def test_own_cluster_is_reached_by_the_service_account_and_a_rotated_token(
     in_pod(account, monkeypatch, story)
     assert rows(home) == {"here": ""}
     assert home.store.clusters.get("here").in_pod
+
+
+def test_own_cluster_that_another_replica_adds_meanwhile_is_no_mistake(
+    home: Home, account: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def after_another(home: Home, row: ClusterRow) -> ClusterCheck:
+        admit(home, row)
+        return admit(home, row)
+
+    async def story(server: ApiServer) -> None:
+        await asyncio.to_thread(add_own, home, "here")
+
+    monkeypatch.setattr("fleet.app.operator.clusters.admit", after_another)
+    in_pod(account, monkeypatch, story)
+    assert rows(home) == {"here": ""}
 
 
 def test_own_cluster_keeps_its_name(home: Home, account: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from fleet.app.inventory.sources import ImportSettings, import_source, list_sources, remove_source
 from fleet.app.reporting.drift import orphans_of
-from fleet.app.reporting.past import node_details
+from fleet.app.reporting.past import node_details, status_at
 from fleet.app.reporting.status import fleet_status
 from fleet.app.wiring.home import Home
 from fleet.core.drift.drift_report import OrphanFinding
@@ -28,8 +28,9 @@ FACTS = Path(__file__).parents[1] / "core/sources/recorded/tree"
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     home, small = a_home(tmp_path / "home"), small_cluster()
-    home.store.inventory.sync(small, at=home.now(), source="sync")
-    home.store.clusters.touch(small.cluster, at=home.now())
+    for at in (home.now() - timedelta(hours=2), home.now()):
+        home.store.inventory.sync(small, at=at, source="sync")
+        home.store.clusters.touch(small.cluster, at=at)
     return home
 
 
@@ -65,6 +66,12 @@ def test_machine_that_a_spreadsheet_alone_has_is_known_and_not_seen(home: Home, 
         ("name", "new-1", "cmdb"),
         ("site", "nyc", "cmdb"),
     }
+
+
+def test_past_moment_has_what_had_been_imported_by_then(home: Home, tmp_path: Path) -> None:
+    brought_in(home, sheet(tmp_path, "name\nnew-1\nnew-2\n"))
+    assert not status_at(home, home.now() - timedelta(hours=1)).only_in_sources
+    assert status_at(home, home.now()).only_in_sources == {"cmdb": 2}
 
 
 def test_sources_that_contradict_a_node_are_shown_with_their_age(home: Home, tmp_path: Path) -> None:
@@ -125,6 +132,7 @@ def test_byte_order_mark_of_a_spreadsheet_is_no_part_of_a_head(
         ("missing.csv", {}),
         ("/dev/zero", {"name": "x"}),
         ("empty-folder", {}),
+        ("pipe.csv", {}),
         ("latin.csv", {}),
         ("good.csv", {"name": "kubelet"}),
         ("good.csv", {"name": "a/b"}),
@@ -136,6 +144,7 @@ def test_what_cannot_be_imported_is_refused(
     home: Home, tmp_path: Path, file: str, settings: dict[str, object]
 ) -> None:
     (tmp_path / "empty-folder").mkdir()
+    os.mkfifo(tmp_path / "pipe.csv")
     sheet(tmp_path, "name\nnew-1\n", "good.csv")
     sheet(tmp_path, "name,site\nnew-1,Köln\n", "latin.csv", "latin-1")
     sheet(tmp_path, '{"ansible_facts": {}}', "facts.json")

@@ -198,3 +198,9 @@ def test_after_a_hundred_problems_the_rest_is_skipped(golden: GoldenFiles) -> No
 
 def test_long_value_is_cut_in_a_message() -> None:
     assert len(problem(f"pools: [{{name: {'x' * 1000}}}]")) < 250
+
+
+def test_feed_of_bottlerocket_is_refused_by_name() -> None:
+    found = problems("streams: [{name: s, feed: {bottlerocket: {variant: aws-k8s-1.34}}}]\n" + POOLS)
+    assert any("Bottlerocket" in each and "seed" in each for each in found)
+    assert not any("expected one of" in each for each in found)

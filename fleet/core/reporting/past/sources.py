@@ -114,7 +114,7 @@ def _contradictions(facts: Sequence[SourcedFact], imported: Collection[str]) -> 
             continue
         *_, last = sorted(rows, key=lambda fact: (fact.seen or EVER, fact.source))
         others = dict.fromkeys(fact.source for fact in rows if form(fact.value) != form(last.value))
-        yield name, f"{', '.join(others)} has another value; that of {last.source} is newer"
+        yield name, f"another value by {' and '.join(others)}; that of {last.source} is newer"
 
 
 def _changed(machine: Machine) -> str:

@@ -82,7 +82,7 @@ class Seen:
     def rows(self, at: datetime) -> dict[NodeRef, HistoryRow]:
         return {NodeRef("east", "w-1"): HistoryRow(1, len(self.entries) - 1)} if self.entries else {}
 
-    def changes(self, rows: Sequence[HistoryRow]) -> dict[int, SoftwareChange]:
+    def changes(self, rows: Sequence[HistoryRow], after: datetime | None = None) -> dict[int, SoftwareChange]:
         (row,) = rows
         begin, before = self.entries[row.begin][0], row.begin - 1
         if before < 0:

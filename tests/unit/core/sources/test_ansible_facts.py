@@ -28,7 +28,7 @@ TILL = MachineRecord(
 @pytest.mark.parametrize("file", ["tree/till-1", "cache/s1_till-1"])
 def test_recorded_facts_are_read(file: str) -> None:
     content = (RECORDED / file).read_bytes()
-    (record,) = read_facts({file: (content, CHANGED)}, NOW).records
+    (record,) = read_facts([(file, content, CHANGED)], NOW).records
     assert record.machine == TILL
     assert record.seen is not None
     assert record.seen.replace(minute=0, second=0) == datetime(2026, 11, 30, 17, tzinfo=UTC)
@@ -36,13 +36,13 @@ def test_recorded_facts_are_read(file: str) -> None:
 
 def test_time_of_a_host_whose_clock_is_ahead_is_that_of_the_file() -> None:
     content = (RECORDED / "tree/till-1").read_bytes()
-    (record,) = read_facts({"till-1": (content, CHANGED)}, datetime(2026, 11, 30, tzinfo=UTC)).records
+    (record,) = read_facts([("till-1", content, CHANGED)], datetime(2026, 11, 30, tzinfo=UTC)).records
     assert record.seen == CHANGED
 
 
 def test_host_that_ansible_did_not_reach_is_named_and_left_out() -> None:
     content = (RECORDED / "unreached/till-2").read_bytes()
-    found = read_facts({"unreached/till-2": (content, CHANGED)}, NOW)
+    found = read_facts([("unreached/till-2", content, CHANGED)], NOW)
     assert found.records == ()
     assert len(found.cautions) == 1
 
@@ -51,7 +51,7 @@ def test_all_mistakes_are_reported_with_their_files() -> None:
     facts = {"ansible_kernel": "6.1", "ansible_machine_id": "x", "ansible_product_uuid": "y"}
     files = {"a": b"{", "b": json.dumps(facts).encode(), "c": b"[]"}
     with pytest.raises(ConfigError) as caught:
-        read_facts({name: (content, CHANGED) for name, content in files.items()}, NOW)
+        read_facts([(name, content, CHANGED) for name, content in files.items()], NOW)
     assert [one.split(": ", 1)[0] for one in caught.value.problems] == ["a", "b", "b", "c"]
 
 
@@ -83,7 +83,7 @@ KEYS = ["kernel", "machine_id", "product_uuid", "all_ipv4_addresses", "date_time
 def test_any_json_is_read_or_refused(facts: dict[str, object], other: object) -> None:
     for content in (facts, {"ansible_facts": facts}, {"__payload__": json.dumps(facts)}, other):
         try:
-            read_facts({"w-1": (json.dumps(content).encode(), CHANGED)}, NOW)
+            read_facts([("w-1", json.dumps(content).encode(), CHANGED)], NOW)
             read_inventory(json.dumps({"_meta": {"hostvars": other}, "web": other}).encode(), "i")
         except ConfigError as error:
             assert error.problems

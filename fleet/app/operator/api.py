@@ -1,0 +1,112 @@
+"""What an operator writes to its own cluster: statuses, and the objects of rollouts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+import msgspec
+import yaml
+from msgspec import Struct
+
+from fleet.app.operator.watched import RESOURCES, ROLLOUT, ROLLOUTS
+from fleet.config.objects.kinds import GROUP
+from fleet.core.records.errors import FleetError
+from fleet.kube.client.transport import Transport
+from fleet.kube.objects.errors import ApiRequest, ConflictError, NotFoundError
+
+MANAGER = "fleet-operator"
+"""The field manager of what an operator writes."""
+APPLY = "application/apply-patch+yaml"
+"""Server-side apply, which takes back the fields that are no longer given:
+https://kubernetes.io/docs/reference/using-api/server-side-apply/"""
+ADMISSION = "admissionregistration.k8s.io"
+USERS = "61-rollout-users.yaml"
+"""The manifest by which the API server says who asks for something in a Rollout."""
+PROVES = ("matchConstraints", "variables", "validations", "failurePolicy")
+BINDS = ("policyName", "validationActions")
+
+JsonObject = Mapping[str, Any]
+
+
+async def apply_status(transport: Transport, kind: str, name: str, uid: str, status: Struct) -> None:
+    """Writes the status of an object, unless the object is gone. Raises FleetError."""
+    body = {
+        "apiVersion": f"{GROUP}/v1",
+        "kind": kind,
+        "metadata": {"name": name, "uid": uid},
+        "status": msgspec.to_builtins(status),
+    }
+    plural = RESOURCES[kind]
+    request = ApiRequest(
+        verb="patch",
+        path=f"/apis/{GROUP}/v1/{plural}/{name}/status",
+        group=GROUP,
+        resource=f"{plural}/status",
+        query={"fieldManager": MANAGER, "force": "true"},
+        body=body,
+        media=APPLY,
+    )
+    try:
+        await transport.call(request)
+    except (NotFoundError, ConflictError):
+        # Deleted meanwhile; a conflict is another object of the same name, since all others are forced.
+        return
+
+
+async def create_rollout(transport: Transport, name: str, spec: Struct) -> None:
+    """Makes the object of a rollout, unless there is one of that name. Raises FleetError."""
+    body = {
+        "apiVersion": f"{GROUP}/v1",
+        "kind": ROLLOUT,
+        "metadata": {"name": name, "labels": {"app.kubernetes.io/managed-by": "fleet"}},
+        "spec": msgspec.to_builtins(spec),
+    }
+    request = ApiRequest(
+        verb="create",
+        path=f"/apis/{GROUP}/v1/{ROLLOUTS}",
+        group=GROUP,
+        resource=ROLLOUTS,
+        query={"fieldManager": MANAGER},
+        body=body,
+    )
+    try:
+        await transport.call(request)
+    except ConflictError:
+        return
+
+
+async def why_unproven(transport: Transport) -> str:
+    """Returns why the API server does not prove who asks for something in a Rollout; empty: it does."""
+    manifest = resources.files("fleet.kube.install").joinpath("manifests", USERS)
+    policy, binding = yaml.safe_load_all(manifest.read_text(encoding="utf-8"))
+    for body, plural, keys in (
+        (policy, "validatingadmissionpolicies", PROVES),
+        (binding, "validatingadmissionpolicybindings", BINDS),
+    ):
+        name = body["metadata"]["name"]
+        request = ApiRequest(
+            verb="get", path=f"/apis/{ADMISSION}/v1/{plural}/{name}", group=ADMISSION, resource=plural
+        )
+        try:
+            found = msgspec.json.decode(await transport.call(request))
+        except FleetError as error:
+            return f"{body['kind']} {name}: {error.message}"
+        spec = found.get("spec", {})
+        if not all(_holds(spec.get(key), body["spec"].get(key)) for key in keys if key in body["spec"]):
+            return f"{body['kind']} {name} is not the one that fleet cluster install applies"
+    return ""
+
+
+def _holds(found: Any, wanted: Any) -> bool:
+    """Returns whether the value is the wanted one, apart from what the API server adds."""
+    match wanted:
+        case dict():
+            return isinstance(found, dict) and all(
+                _holds(found.get(key), value) for key, value in wanted.items()
+            )
+        case list():
+            return isinstance(found, list) and len(found) == len(wanted) and all(map(_holds, found, wanted))
+        case _:
+            return bool(found == wanted)

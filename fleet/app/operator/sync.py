@@ -1,0 +1,148 @@
+"""Keeps an operator's policy as the objects of its cluster have it, and the objects' statuses as the database has them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from fleet.app.operator.api import apply_status, why_unproven
+from fleet.app.operator.policy import AssembledPolicy, assembled, put_in_force
+from fleet.app.operator.rollout_objects import RolloutObjects
+from fleet.app.operator.statuses import ObjectStatus, known, statuses
+from fleet.app.operator.watched import WatchedObjects
+from fleet.app.wiring.home import Home
+from fleet.core.records.errors import FleetError, UsageError
+from fleet.drivers.identity import own_identity
+from fleet.drivers.journal.log import LOG
+from fleet.kube.actions.whoami import who_am_i
+from fleet.kube.client.transport import Transport
+from fleet.system.clock import WallClock
+
+SETTLE = 2.0
+"""Seconds without a change after which the objects are read: users apply several, one after another."""
+LOOK = 5.0
+"""Seconds between two looks at the rollouts of the database."""
+REPORT = 30.0
+"""Seconds between two readings of the whole fleet for the statuses of the policy's objects."""
+
+
+class ObjectSync:
+    """Follows the objects of one cluster. Only the controller that leads writes to them."""
+
+    def __init__(self, home: Home, cluster: str, transport: Transport, show: Callable[[str], None]) -> None:
+        self._home = home
+        self._transport = transport
+        self._show = show
+        self._watched = WatchedObjects(transport, WallClock())
+        self._rollouts = RolloutObjects(home, cluster, transport)
+        self._policy = AssembledPolicy("")
+        self._reported_at: float | None = None
+        self._logged: set[str] = set()
+        """The problems that were logged, as long as they are there."""
+
+    async def watch(self) -> None:
+        """Watches the objects until it is cancelled."""
+        await self._watched.run()
+
+    async def until_in_force(self) -> None:
+        """Waits until a policy without mistakes is in force. Raises UsageError where the home has one that no operator has
+        written."""
+        while not await self._read_policy():
+            await self._changed()
+
+    async def run(self) -> None:
+        """Works until it is cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            changed = await self._changed()
+            if changed:
+                await self._read_policy()
+            if not self._watched.unread and await asyncio.to_thread(self._leads):
+                due = self._reported_at is None or loop.time() - self._reported_at >= REPORT
+                await self._logging("rollouts", self._rollouts_pass)
+                if changed or due:
+                    self._reported_at = loop.time()
+                    await self._logging("statuses", self._statuses_pass)
+
+    async def _changed(self) -> bool:
+        """Waits for a change of the objects that has settled, at most LOOK seconds; returns whether there was one."""
+        news = self._watched.news
+        try:
+            async with asyncio.timeout(LOOK):
+                await news.wait()
+        except TimeoutError:
+            return False
+        while news.is_set():
+            news.clear()
+            await asyncio.sleep(SETTLE)
+        return True
+
+    async def _read_policy(self) -> bool:
+        """Reads the policy, and puts it in force if it has no mistakes; returns whether one is in force."""
+        if unread := self._watched.unread:
+            self._log("policy", f"the policy is not read: {unread}")
+            return False
+        found = await asyncio.to_thread(assembled, self._home, self._watched.policy)
+        self._policy = found
+        for name, problems in found.problems.items():
+            self._log("policy", f"{name}: {'; '.join(problems)}")
+        try:
+            written = await asyncio.to_thread(put_in_force, self._home, found)
+        except UsageError as error:
+            if not found.problems:
+                raise
+            self._log("policy", error.full_message)
+            return False
+        except (FleetError, OSError) as error:
+            self._log("policy", f"the policy cannot be put in force: {error}")
+            return False
+        if written:
+            self._show("the policy of the cluster's objects is in force")
+        return True
+
+    async def _rollouts_pass(self) -> None:
+        if not self._rollouts.user:
+            self._rollouts.user = (await who_am_i(self._transport)).username
+        self._rollouts.unproven = await why_unproven(self._transport)
+        await self._rollouts.look(self._watched.rollouts, self._watched.policy)
+
+    async def _statuses_pass(self) -> None:
+        objects = self._watched.policy
+        found = await asyncio.to_thread(known, self._home, self._rollouts.names)
+        for each in await asyncio.to_thread(lambda: list(statuses(objects, self._policy, found))):
+            await write(self._transport, each, self._watched.find(each.kind, each.name))
+
+    async def _logging(self, what: str, work: Callable[[], Any]) -> None:
+        try:
+            await work()
+        except FleetError as error:
+            self._log(what, f"{what}: {error.full_message}")
+
+    def _log(self, what: str, message: str) -> None:
+        if message not in self._logged:
+            self._logged.add(message)
+            LOG.warning("%s", message)
+
+    def _leads(self) -> bool:
+        try:
+            return self._home.store.lease.current(WallClock().now()) == own_identity()
+        except FleetError:
+            return False
+
+
+async def write(transport: Transport, wanted: ObjectStatus, there: dict[str, Any] | None) -> None:
+    """Writes the status if it differs from the one that the object has. Raises FleetError."""
+    if there is None or _same(wanted.status, there.get("status")):
+        return
+    await apply_status(transport, wanted.kind, wanted.name, str(there["metadata"]["uid"]), wanted.status)
+
+
+def _same(wanted: Struct, there: object) -> bool:
+    try:
+        return bool(msgspec.convert(there or {}, type(wanted)) == wanted)
+    except msgspec.ValidationError:
+        return False

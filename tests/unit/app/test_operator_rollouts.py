@@ -1,0 +1,184 @@
+"""Rollouts as objects: what users ask for in them is done once, in the name of the user whom the API server knows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from fleet.app.operator.rollout_objects import RolloutObjects
+from fleet.app.rollouts.commands import send_command
+from fleet.app.rollouts.rollouts import Rollouts
+from fleet.app.wiring.home import Home
+from fleet.core.custom_resources.rollout import RolloutStatus
+from fleet.core.rollout.codec import to_record
+from fleet.core.rollout.decisions import RolloutFinished
+from fleet.core.rollout.rollout import RolloutState
+from fleet.kube.client.credentials import CredentialSource
+from fleet.kube.client.transport import Transport
+from fleet.lab.simulation.builders import NEW
+from fleet.system.clock import WallClock
+from tests.unit.app.homes import POLICY, a_home, a_started_rollout
+
+POOLS = {"workers": "workers"}
+APPROVALS = POLICY + "    approvals: {required: 1}\n"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return a_home(tmp_path / "home")
+
+
+def sync(home: Home) -> RolloutObjects:
+    """An operator that has just started: it knows nothing but the database."""
+    found = RolloutObjects(home, "here", Transport(CredentialSource(), WallClock()))
+    found.user = "system:serviceaccount:fleet-system:fleet-controller"
+    return found
+
+
+def an_object(name: str = "november", generation: int = 1, **spec: object) -> dict[str, Any]:
+    asked = {"policies": ["workers"], "user": "ada", "version": NEW.version, **spec}
+    return {"metadata": {"name": name, "uid": f"u-{name}", "generation": generation}, "spec": asked}
+
+
+def look(home: Home, found: dict[str, Any], unproven: str = "") -> RolloutStatus:
+    """One look of a new operator at the object, which has the status from then on."""
+    objects = sync(home)
+    objects.unproven = unproven
+    (wanted,) = objects.wanted({found["metadata"]["name"]: found}, POOLS)
+    found["status"] = msgspec.to_builtins(wanted.status)
+    return wanted.status
+
+
+def ready(status: RolloutStatus) -> tuple[str, str, str]:
+    return next(
+        (each.status, each.reason, each.message) for each in status.conditions if each.type == "Ready"
+    )
+
+
+def rollouts(home: Home) -> list[str]:
+    return [rollout.id for rollout in Rollouts.load(home.store).all]
+
+
+def state(home: Home) -> RolloutState:
+    return Rollouts.load(home.store).named("r-1").state
+
+
+def test_object_starts_its_rollout_once_in_its_users_name(home: Home) -> None:
+    asked = an_object()
+    assert look(home, asked).rollout == "r-1"
+    asked.pop("status")  # the operator was killed before it wrote the status
+    assert look(home, asked).rollout == "r-1"
+    assert look(home, asked).progress == "0/4"
+    (rollout,) = Rollouts.load(home.store).all
+    assert rollout.by == "ada (kubernetes, here)"
+
+
+def test_object_pauses_resumes_and_aborts_each_once(home: Home) -> None:
+    asked = an_object()
+    look(home, asked)
+    commands = ("pause", "resume", "abort")
+    for spec, wanted in (
+        ({"paused": True, "reason": "a call"}, RolloutState.PAUSED),
+        ({"paused": False}, RolloutState.RUNNING),
+        ({"aborted": True}, RolloutState.ABORTED),
+    ):
+        asked["spec"] |= spec
+        look(home, asked)
+        look(home, asked)
+        assert state(home) is wanted
+    given = [(entry.record.kind, entry.actor) for entry in home.store.journal.entries(kinds=commands)]
+    assert given == [(kind, "ada (kubernetes, here)") for kind in commands]
+
+
+def test_object_does_not_undo_what_was_commanded_in_another_way(home: Home) -> None:
+    asked = an_object()
+    look(home, asked)
+    send_command(home, "pause", "r-1")
+    look(home, asked)
+    assert state(home) is RolloutState.PAUSED
+
+
+def test_object_of_a_rollout_that_the_database_does_not_know_is_not_carried_out_again(
+    home: Home, tmp_path: Path
+) -> None:
+    asked = an_object()
+    look(home, asked)
+    older = a_home(tmp_path / "older")
+    assert ready(look(older, asked))[:2] == ("False", "Refused")
+    assert rollouts(older) == []
+
+
+def test_object_with_a_name_that_fleet_gives_is_refused(home: Home) -> None:
+    status = look(home, an_object("r-9"))
+    assert ready(status)[:2] == ("False", "Refused")
+    assert rollouts(home) == []
+
+
+def test_without_proof_of_the_user_nothing_is_done(home: Home) -> None:
+    asked = an_object()
+    status = look(home, asked, unproven="there is no admission policy")
+    assert "no admission policy" in ready(status)[2]
+    assert rollouts(home) == []
+    look(home, asked)
+    asked["spec"]["paused"] = True
+    status = look(home, asked, unproven="there is no admission policy")
+    assert ready(status)[:2] == ("False", "Refused")
+    assert state(home) is RolloutState.RUNNING
+
+
+def test_users_of_the_api_have_no_role_where_the_policy_identifies_users_otherwise(tmp_path: Path) -> None:
+    home = a_home(
+        tmp_path / "home", policy=POLICY + "access: {identity: os, roles: {operator: {users: [ada]}}}\n"
+    )
+    status = look(home, an_object())
+    assert ready(status)[:2] == ("False", "Refused")
+    assert rollouts(home) == []
+
+
+def test_unknown_policy_is_refused_by_name(home: Home) -> None:
+    assert "storage" in ready(look(home, an_object(policies=["storage"])))[2]
+
+
+def test_plan_waits_for_the_votes_of_others_and_starts_then(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home", policy=APPROVALS)
+    asked = an_object()
+    status = look(home, asked)
+    assert (status.approvals_required, status.approved_by, rollouts(home)) == (1, (), [])
+    asked["spec"]["votes"] = [{"user": "ada", "plan": status.plan}]
+    assert ready(look(home, asked))[:2] == ("False", "Refused"), "nobody approves their own plan"
+    asked["status"] = msgspec.to_builtins(status)
+    asked["spec"]["votes"].append({"user": "bob", "plan": status.plan, "comment": "looks right"})
+    asked["spec"]["votes"].pop(0)
+    status = look(home, asked)
+    assert (status.rollout, status.approved_by) == ("r-1", ("bob",))
+
+
+def test_rollout_without_an_object_gets_one_and_gets_it_again(home: Home) -> None:
+    a_started_rollout(home)
+    objects = sync(home)
+    ((name, spec),) = objects.missing({}, POOLS)
+    assert (name, spec.policies, spec.version) == ("r-1", ("workers",), NEW.version)
+    made = {"metadata": {"name": name, "uid": "u-1", "generation": 1}, "spec": msgspec.to_builtins(spec)}
+    assert objects.missing({name: made}, POOLS) == []
+    assert look(home, made).rollout == "r-1"
+    made["spec"] |= {"paused": True, "user": "bob"}
+    look(home, made)
+    assert state(home) is RolloutState.PAUSED
+
+
+def test_object_of_a_user_is_made_anew_under_the_rollouts_id_when_it_is_deleted(home: Home) -> None:
+    asked = an_object()
+    look(home, asked)
+    assert sync(home).missing({"november": asked}, POOLS) == []
+    assert [name for name, _ in sync(home).missing({}, POOLS)] == ["r-1"]
+
+
+def test_rollout_that_has_ended_gets_no_object(home: Home) -> None:
+    asked = an_object()
+    look(home, asked)
+    ended = to_record(RolloutFinished(rollout="r-1"))
+    home.store.journal.append([ended], at=home.now(), actor="fleet")
+    assert sync(home).missing({}, POOLS) == []
