@@ -116,6 +116,7 @@ def _in_file(reader: Reader, path: Path) -> ReleaseList:
 def _releases(reader: Reader, required: bool) -> ReleaseList:
     """Reads the releases, oldest first."""
     found: dict[str, Release] = {}
+    twins: dict[str, Release] = {}
     for block in reader.blocks("releases", required):
         version = block.required("version", forms.VERSION, "")
         if version and version in found:
@@ -142,10 +143,12 @@ def _releases(reader: Reader, required: bool) -> ReleaseList:
             rollout=_phasing(block),
             upgrades_from=_upgrades_from(block, found),
         )
-        if twin := next((other for other in found.values() if release.known_by & other.known_by), None):
+        if twin := next((twins[digest] for digest in sorted(release.known_by) if digest in twins), None):
             message = f"{shown(version)} has a digest of {shown(twin.version)}: fleet cannot tell the two releases apart"
             block.caution(message, "digest")
         found[version] = release
+        for digest in release.known_by:
+            twins.setdefault(digest, release)
     return tuple(found.values())
 
 

@@ -39,11 +39,11 @@ class BackgroundWork:
         hooks: HookDriver,
         spawn: Spawn,
         news: Callable[[], None],
-        why_not: Callable[[str], str],
+        why_not: Callable[[str], Awaitable[str]],
     ) -> None:
         """`measure` measures a gate once, `hooks` runs hooks. `spawn` starts a task whose errors end the
-        loop. `news` is called when an answer is there. `why_not` returns why nothing may be done in a cluster now;
-        empty: it may."""
+        loop. `news` is called when an answer is there. `why_not` returns why nothing that must not
+        happen twice may begin in a cluster now; empty: it may."""
         self._measure = measure
         self._driver = hooks
         self._spawn = spawn
@@ -82,7 +82,7 @@ class BackgroundWork:
 
     async def _run(self, call: HookCall) -> None:
         try:
-            why = self._why_not(call.cluster)
+            why = await self._why_not(call.cluster)
             not_started = HookAnswer(call.key, HookResult.NOT_STARTED, why)
             answer = not_started if why else await self._driver.run(call)
         except asyncio.CancelledError:

@@ -135,6 +135,8 @@ class Controller:
         self._pace = pace
         self._own = own
         self._identity = own_identity()
+        self._seen = ""
+        """The place that the journal had come to for this process. A database that does not have it has lost entries."""
         self._refused = ""
         """The last reported reason why the controller does not work."""
 
@@ -218,6 +220,7 @@ class Controller:
             AllHooks(pipelines),
             self._pace.pause,
             self._own,
+            self._seen,
         )
         silencer = Silencer(self._database.journal, lambda: executor.rollouts, self._wall)
         for pipeline in pipelines.values():
@@ -272,6 +275,7 @@ class Controller:
                 self._notary.sign()
             return executor
         finally:
+            self._seen = executor.place or self._seen
             await silencer.close()
             await notifier.close()
             await schedule.close()

@@ -9,30 +9,28 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
-from functools import partial
 from hashlib import sha256
 from typing import Any
 
 from fleet.core.engine.engine import Engine
 from fleet.core.planning.pod_timings import Stopwatch
-from fleet.core.records.errors import FleetError
 from fleet.core.records.journal import JournalEntry
-from fleet.core.rollout.action import AnyAction, Evict, Outcome, Result
+from fleet.core.rollout.action import AnyAction, Evict, Outcome, Reboot, Result
 from fleet.core.rollout.codec import Journaled, from_record, to_record
 from fleet.core.rollout.commands import CommandRecord, PlanApproved, PlanRejected, RolloutStarted
 from fleet.core.rollout.event import ClusterEvent, ClusterLost, ClusterSynced, JournalNote
 from fleet.core.rollout.record import ActionEnded, PodsTimed, UnknownRecord
-from fleet.core.rollout.replay import unfinished
+from fleet.core.rollout.replay import newer, unfinished
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.state.own_pod import OwnPod
 from fleet.drivers.background import BackgroundWork, HookDriver, Measure
+from fleet.drivers.cluster_leases import ClusterLeases
 from fleet.drivers.foresight import Foresight, by_rollout
 from fleet.drivers.journal import log
 from fleet.drivers.journal.approvals import ledger_of
 from fleet.drivers.journal.checkpoints import standing
-from fleet.drivers.leadership import ClusterLease, HandOverError, handing_over
+from fleet.drivers.leadership import HandOverError, handing_over
 from fleet.drivers.pipeline import ClusterPipeline
 from fleet.drivers.ports import BlockerStore, CheckpointStore, Journal
 from fleet.drivers.timers.pace import Pause
@@ -65,9 +63,11 @@ class Executor:
         hooks: HookDriver,
         pause: Pause = asyncio.sleep,
         own: OwnPod | None = None,
+        seen: str = "",
     ) -> None:
         """`watcher` is called with every event, for the inventory. `measure` measures a gate once, `pause` waits before
-        the next look at the journal. `own`: the pod of this controller; None: it runs in none."""
+        the next look at the journal. `own`: the pod of this controller; None: it runs in none. `seen` is the
+        place that the journal had come to for this process before."""
         self._pipelines = dict(pipelines)
         self._journal = journal
         self._checkpoints = checkpoints
@@ -81,16 +81,15 @@ class Executor:
         self._inbox: deque[ClusterEvent | asyncio.Future[None]] = deque()
         """Events, and who waits until those before have been observed."""
         self._news = asyncio.Event()
-        self._background = BackgroundWork(measure, hooks, self._spawn, self._news.set, self._why_not_led)
-        self._leases = {
-            name: ClusterLease(pipeline.cluster, identity, abandoned, journal, pipeline.leader_work)
-            for name, pipeline in pipelines.items()
-        }
+        self._background = BackgroundWork(measure, hooks, self._spawn, self._news.set, self._why_not_noted)
+        self._leases = ClusterLeases(pipelines, identity, abandoned, journal, seen)
         self._reach: dict[str, ClusterLost | ClusterSynced] = {}
         """The last event of each cluster about its reachability."""
         self._performing: set[asyncio.Task[None]] = set()
         self._broken: BaseException | None = None
         self._seq = 0
+        self.place = ""
+        """The place of the newest entry of the journal that this executor has written or read."""
         self._stopwatch = Stopwatch()
         self._engine = self._rebuild(sites)
         self._foresight = Foresight(self._engine)
@@ -98,7 +97,7 @@ class Executor:
     def _rebuild(self, sites: Mapping[str, str]) -> Engine:
         """Returns the engine as the journal has it, with open intents closed: the clusters show what came of them."""
         now = standing(self._journal, self._checkpoints)
-        self._seq = now.seq
+        self._seq, self.place = now.seq, self._journal.place()
         rollouts = [rollout for rollout in now.rollouts.values() if unfinished(rollout)]
         for rollout in rollouts:
             log.taken_up(rollout)
@@ -128,8 +127,7 @@ class Executor:
         another controller has taken over and StoreError when the journal cannot be written: nothing has begun then that
         is not in the journal. Raises HandOverError when another controller is to lead."""
         watches = [asyncio.create_task(self._feed(name)) for name in self._pipelines]
-        kept = [lease.keep(partial(self._report_reach, name)) for name, lease in self._leases.items()]
-        keepers = [asyncio.create_task(each) for each in kept]
+        keepers = self._leases.keep(self._report_reach)
         try:
             while True:
                 wake = self._turn()
@@ -219,14 +217,17 @@ class Executor:
     def _append(self, entries: Sequence[Journaled]) -> None:
         if entries:
             records = [to_record(entry) for entry in entries]
-            self._journal.append(records, at=self._clock.now(), actor=self._identity, epoch=self._epoch)
+            written = self._journal.append(
+                records, at=self._clock.now(), actor=self._identity, epoch=self._epoch, after=self.place
+            )
+            self.place = written[-1].place
             log.log(entries)
 
     def _new_commands(self) -> list[JournalEntry]:
         """Returns the commands since the last look."""
         entries = list(self._journal.entries(after=self._seq))
         if entries:
-            self._seq = entries[-1].seq
+            self._seq, self.place = entries[-1].seq, entries[-1].place
         return [entry for entry in entries if entry.record.form == "command"]
 
     def _apply(self, entry: JournalEntry) -> None:
@@ -240,18 +241,18 @@ class Executor:
             case CommandRecord() if record.rollout in self._engine.rollouts:
                 self._engine.command(record, entry.at, entry.actor)
             case UnknownRecord() if record.name == "start" or record.rollout in self._engine.rollouts:
-                raise ValueError(record.problem)
+                raise newer(entry, record.error)
 
     async def _perform(self, action: AnyAction) -> None:
-        if why := self._why_not_led(action.node.cluster):
+        cluster = action.node.cluster
+        once = isinstance(action, Reboot)
+        if why := await self._why_not_noted(cluster) if once else self._leases.why_not_led(cluster):
             self._put(Outcome(action, Result.STALE, f"not sent: {why}"))
             return
         self._put(await self._pipelines[action.node.cluster].perform(action))
 
-    def _why_not_led(self, cluster: str) -> str:
-        """Returns why this controller must not act on the cluster now; empty: it may."""
-        lease = self._leases.get(cluster)
-        return lease.why or "its lease is not held" if lease is not None and not lease.valid else ""
+    async def _why_not_noted(self, cluster: str) -> str:
+        return await self._leases.why_not_noted(cluster, self.place)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -310,6 +311,4 @@ class Executor:
             for task in self._performing:
                 task.cancel()
         await asyncio.gather(*tasks, *self._performing, return_exceptions=True)
-        for lease in self._leases.values():
-            with suppress(FleetError):
-                await lease.resign()
+        await self._leases.resign()

@@ -47,9 +47,9 @@ async def until_led(lease: DatabaseLease, wall: Callable[[], datetime], seconds:
 class ClusterLease:
     """Keeps one cluster's lease while `keep` runs. `valid` is asked right before each action.
 
-    The lease notes how far the journal had come. A journal that has not come so far is an older copy, or another
-    one: what was begun since is not in it, so nothing is done in that cluster before an operator has said that it
-    may.
+    The lease notes how far the journal had come: at each renewal, and before each act that must not happen twice
+    (`note`). A journal that has not come so far is an older copy, or another one: what was begun since is not in it,
+    so nothing is done in that cluster before an operator has said that it may.
     """
 
     def __init__(
@@ -59,12 +59,18 @@ class ClusterLease:
         abandoned: Callable[[str], bool],
         journal: Journal,
         work: LeaderWork | None = None,
+        seen: str = "",
     ) -> None:
-        """`work` goes on for as long as the lease is held."""
+        """`work` goes on for as long as the lease is held. `seen` is a place that the journal had come to for this
+        process, with whatever database that was; empty: none."""
         self.cluster = cluster
         self._journal = journal
         self._known = False
         """The journal has come at least as far as the lease knows."""
+        self._seen = seen
+        self._noted = 0
+        """The seq that the lease has, as far as this process has written it."""
+        self._renewing = asyncio.Lock()
         self._identity = identity
         self._abandoned = abandoned
         self._until: float | None = None
@@ -81,21 +87,33 @@ class ClusterLease:
 
     async def renew(self) -> bool:
         """Tries once to take or renew the lease; on failure `why` names the holder."""
+        async with self._renewing:
+            return await self._renew()
+
+    async def note(self, place: str) -> bool:
+        """Returns whether the lease is held and notes that the journal has come to that place: then whoever works on
+        this cluster next has to know that entry."""
+        seq = _seq(place)
+        async with self._renewing:
+            if not self.valid or self._noted < seq:
+                await self._renew()
+            return self.valid and self._noted >= seq
+
+    async def _renew(self) -> bool:
         asked_at = asyncio.get_running_loop().time()
         try:
             place = self._journal.place() if self._known else ""
             found = await self.cluster.lead(self._identity, SECONDS, self._abandoned, place)
-            self._known = found.held and (
-                self._known or not found.place or self._journal.knows(found.place, self.cluster.name)
-            )
-            if found.held and not self._known:
-                await self._leave(found.place)
+            if found.held and not self._known and (unknown := self._unknown(found.place)):
+                await self._leave(unknown)
                 return False
+            self._known = found.held
         except FleetError as error:
             self.why = error.full_message
             return False
         if found.held:
             self._until = asked_at + SECONDS
+            self._noted = _seq(place)
             self.why = ""
             self._go_on()
             return True
@@ -103,6 +121,12 @@ class ClusterLease:
         self._until = None
         self.why = f"led by another controller: {found.holder}"
         return False
+
+    def _unknown(self, noted: str) -> str:
+        """Returns the place that the journal must have come to, if it has not; empty: it has. `noted` is what the lease
+        had."""
+        newest = max(noted, self._seen, key=_seq)
+        return "" if not newest or self._journal.knows(newest, self.cluster.name) else newest
 
     def _go_on(self) -> None:
         """Starts the work that belongs to the lease. Raises what has ended it: a bug."""
@@ -119,12 +143,15 @@ class ClusterLease:
 
     async def _leave(self, place: str) -> None:
         await self._stop_work()
+        if place == self._seen:
+            # For the next holder, and for the operator who accepts that the entry is missing.
+            await self.cluster.lead(self._identity, SECONDS, self._abandoned, place)
         await self.cluster.resign(self._identity)
         self._until = None
         entry, name = place.partition(":")[0], self.cluster.name
         self.why = (
-            f"{name} has seen entry {entry} of a journal, which is not in this database: it is an older copy, or "
-            f"another fleet's; to continue with it: fleet cluster accept {name}"
+            f"{name} has seen entry {entry} of a journal, which is not in this database: it is an older copy, a standby "
+            f"that had not received it, or another fleet's; to continue with it: fleet cluster accept {name}"
         )
 
     async def keep(self, changed: Callable[[], None]) -> None:
@@ -143,6 +170,12 @@ class ClusterLease:
         if self._until is not None:
             self._until = None
             await self.cluster.resign(self._identity)
+
+
+def _seq(place: str) -> int:
+    """Returns the number of the entry at that place (`JournalEntry.place`); 0 where there is none."""
+    seq = place.partition(":")[0]
+    return int(seq) if seq.isdigit() else 0
 
 
 async def wait_for(

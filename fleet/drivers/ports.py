@@ -26,10 +26,10 @@ class Journal(Protocol):
     """The one append-only table. Appends are whole or not at all."""
 
     def append(
-        self, records: Sequence[JournalRecord], *, at: datetime, actor: str, epoch: int = 0
+        self, records: Sequence[JournalRecord], *, at: datetime, actor: str, epoch: int = 0, after: str = ""
     ) -> Sequence[JournalEntry]:
         """Appends records. Raises StaleEpochError where `epoch` (not 0) is not that of the database's lease any
-        more."""
+        more, and LostEntriesError where the journal has no entry at the place `after`."""
         ...
 
     def entries(

@@ -95,11 +95,11 @@ class KubeCluster:
         return await machine_log(self.transport, self._clock, machine, ask, seconds)
 
     async def forbidden(
-        self, remote: bool = False, job_namespaces: Sequence[str] = ()
+        self, remote: bool = False, job_namespaces: Sequence[str] = (), operator: bool = False
     ) -> tuple[Permission, ...]:
         """Returns the permissions that fleet needs and does not have. `remote`: fleet reaches machines itself.
-        `job_namespaces`: where hooks make Jobs."""
-        return await access.missing(self.transport, needed(remote, job_namespaces))
+        `job_namespaces`: where hooks make Jobs. `operator`: fleet runs in this cluster, as `fleet operator`."""
+        return await access.missing(self.transport, needed(remote, job_namespaces, operator))
 
     async def close(self) -> None:
         for informer in self._informers:

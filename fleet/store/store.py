@@ -52,7 +52,7 @@ class Store:
         (`DatabaseAddress.parse`).
 
         `create`: create the SQLite file, or the tables in an empty PostgreSQL database; the folder, or the database,
-        must exist. Raises SchemaError where the schema is newer than this program, or not fleet's; StoreError where
+        must exist. Raises SchemaError where the schema is too new for this program, or not fleet's; StoreError where
         the database is missing, locked, full or refuses; UsageError for a text that is no URL.
         """
         address = DatabaseAddress.parse(place)
@@ -61,7 +61,7 @@ class Store:
             found = version(database)
             if not found and not create:
                 raise missing(address)
-            if found != NEWEST:
+            if found < NEWEST:
                 from fleet.store.db.migrate import migrate
 
                 migrate(address)
@@ -75,6 +75,15 @@ class Store:
     def shown(self) -> str:
         """Returns where the database is, for messages."""
         return self.database.address.shown
+
+    def risks(self) -> tuple[str, ...]:
+        """Returns what a failover or a crash of the database's server may lose, each with the remedy. Raises
+        StoreError."""
+        if self.database.address.kind == "sqlite":
+            return ()
+        from fleet.store.db.postgres.durability import durability, risks
+
+        return risks(durability(self.database))
 
     def close(self) -> None:
         self.database.close()
@@ -91,6 +100,6 @@ class Store:
 def _connect(address: DatabaseAddress, create: bool) -> SqlDatabase:
     if address.kind == "sqlite":
         return SqliteDatabase(address, create=create)
-    from fleet.store.db.postgres import PostgresDatabase
+    from fleet.store.db.postgres.database import PostgresDatabase
 
     return PostgresDatabase(address)

@@ -40,7 +40,8 @@ CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 EVERYONE = {"version", "selfsubjectaccessreviews", "selfsubjectreviews", ""}
 """What every user may ask, by the roles that Kubernetes itself has (system:basic-user, system:discovery)."""
-ALL = needed(remote=True, job_namespaces=(NAMESPACE,))
+CONTROLLER = needed(remote=True, job_namespaces=(NAMESPACE,))
+ALL = needed(remote=True, job_namespaces=(NAMESPACE,), operator=True)
 
 Used = set[tuple[str, str]]
 
@@ -92,7 +93,7 @@ def kinds_of_others(cluster: Cluster) -> Iterator[None]:
 async def everything(world: RealWorld, ours: KubeCluster) -> None:
     """All that a controller asks of a cluster, once."""
     world.kube = ours
-    assert await ours.forbidden(remote=True, job_namespaces=(NAMESPACE,)) == ()
+    assert await ours.forbidden(remote=True, job_namespaces=(NAMESPACE,), operator=True) == ()
     assert await cluster_uid(ours) != ""
     assert await Readiness(ours.transport).etcd() == ""
     await ours.read("fra", WallClock().now())
@@ -142,8 +143,8 @@ def test_table_is_what_the_code_asks_for_and_no_verb_more(
         ours = world.open(kubeconfig_of(lab, tmp_path / "kc", account))
         await everything(world, ours)
         sent = {(kind.verb, kind.resource) for kind in ours.requests if kind.resource not in EVERYONE}
-        assert sent - table(ALL) == set(), "the table lacks them"
-        assert table(ALL) - sent == set(), "nothing uses them"
+        assert sent - table(CONTROLLER) == set(), "the table lacks them"
+        assert table(CONTROLLER) - sent == set(), "nothing uses them"
         await until_gone(cluster)
 
     scenario(lab, cluster, story)
@@ -207,7 +208,7 @@ def test_each_verb_that_is_taken_away_is_named_with_what_it_is_for(
         path = impersonating(kubeconfig, user, tmp_path / user)
         ours = KubeCluster("east", CredentialSource(path), WallClock())
         try:
-            return await ours.forbidden(remote=True, job_namespaces=(NAMESPACE,))
+            return await ours.forbidden(remote=True, job_namespaces=(NAMESPACE,), operator=True)
         finally:
             await ours.close()
 

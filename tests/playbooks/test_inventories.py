@@ -108,6 +108,15 @@ def test_folder_is_read_with_all_its_files_and_variables(tmp_path: Path) -> None
     ]
 
 
+def test_byte_order_mark_is_read_in_yaml_and_named_in_an_ini(tmp_path: Path) -> None:
+    (tmp_path / "hosts.yaml").write_text("web: {hosts: {till-1: }}\n", encoding="utf-8-sig")
+    assert [host.name for host in read(tmp_path / "hosts.yaml").hosts] == ["till-1"]
+    (tmp_path / "hosts").write_text("[web]\ntill-1\n", encoding="utf-8-sig")
+    with pytest.raises(UsageError) as refused:
+        read(tmp_path / "hosts")
+    assert "byte order mark" in refused.value.hint
+
+
 def test_every_mistake_is_reported_with_its_host_and_variable(tmp_path: Path) -> None:
     path = tmp_path / "hosts.yaml"
     path.write_text("""\

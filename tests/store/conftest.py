@@ -21,14 +21,19 @@ Fresh = Callable[[], str]
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
+def postgres_programs() -> Path:
     folder = postgres.programs()
     if folder is None:
         why = f"PostgreSQL is not installed (Debian: apt-get install {postgres.PACKAGE})"
         if os.environ.get("CI") == "true":
             pytest.fail(why)
         pytest.skip(why)
-    with postgres.server(folder) as url:
+    return folder
+
+
+@pytest.fixture(scope="session")
+def postgres_server(postgres_programs: Path) -> Iterator[str]:
+    with postgres.server(postgres_programs) as url:
         yield url
 
 

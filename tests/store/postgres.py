@@ -28,21 +28,21 @@ def server(folder: Path) -> Iterator[str]:
     """The server's URL, to which a database's name is added: `postgresql://.../NAME?...` is `url.format(NAME)`."""
     # A socket's path is short (107 bytes at most), whatever the folder of the tests is.
     with tempfile.TemporaryDirectory(prefix="fleet-pg-") as place:
-        user = _unprivileged(Path(place))
+        user = unprivileged(Path(place))
         data = Path(place) / "data"
-        _run(user, folder / "initdb", "-D", data, "-U", "fleet", "-A", "trust", "--no-sync", "-E", "UTF8")
+        run(user, folder / "initdb", "-D", data, "-U", "fleet", "-A", "trust", "--no-sync", "-E", "UTF8")
         settings = {"listen_addresses": "", "unix_socket_directories": place, "fsync": "off"}
         asked = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
         options = " ".join(f"'{part}'" for part in asked)
         control: list[str | Path] = [folder / "pg_ctl", "-D", data, "-w", "-s"]
-        _run(user, *control, "-l", Path(place) / "log", "-o", options, "start")
+        run(user, *control, "-l", Path(place) / "log", "-o", options, "start")
         try:
             yield f"postgresql://fleet@/{{}}?host={place}"
         finally:
-            _run(user, *control, "-m", "immediate", "stop")
+            run(user, *control, "-m", "immediate", "stop")
 
 
-def _unprivileged(folder: Path) -> str | None:
+def unprivileged(folder: Path) -> str | None:
     """PostgreSQL refuses to run as root: then it runs as Debian's user for it. None: as we are."""
     if os.geteuid() != 0:
         return None
@@ -51,7 +51,7 @@ def _unprivileged(folder: Path) -> str | None:
     return user.pw_name
 
 
-def _run(user: str | None, *arguments: str | Path) -> None:
+def run(user: str | None, *arguments: str | Path) -> None:
     # Its output goes to a file: the server inherits it, and would keep a pipe open.
     with tempfile.TemporaryFile() as output:
         done = subprocess.run(

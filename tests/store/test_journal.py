@@ -11,11 +11,12 @@ from datetime import timedelta
 
 import pytest
 
-from fleet.core.records.errors import StaleEpochError, StoreError
+from fleet.core.records.errors import LostEntriesError, StaleEpochError, StoreError
 from fleet.core.records.journal import GENESIS, JournalRecord
 from fleet.lab.simulation.builders import START
 from fleet.store import Store
 from fleet.store.journal.tampering import JournalFinding
+from tests.store.conftest import Fresh
 
 Tamper = Callable[..., None]
 
@@ -95,14 +96,38 @@ def test_naive_time_is_an_error(store: Store) -> None:
 
 def test_controller_that_no_longer_leads_cannot_append(store: Store) -> None:
     first = store.lease.acquire("fleet@a/1/1", at=START, seconds=15, abandoned=never)
-    store.journal.append([a_record(1)], at=START, actor="fleet@a", epoch=first.epoch)
+    store.journal.append([a_record(1)], at=START, actor="fleet@a/1/1", epoch=first.epoch)
     later = START + timedelta(seconds=16)
     second = store.lease.acquire("fleet@b/1/1", at=later, seconds=15, abandoned=never)
     with pytest.raises(StaleEpochError, match="epoch is 1, the lease is at 2"):
-        store.journal.append([a_record(2)], at=later, actor="fleet@a", epoch=first.epoch)
-    store.journal.append([a_record(3)], at=later, actor="fleet@b", epoch=second.epoch)
+        store.journal.append([a_record(2)], at=later, actor="fleet@a/1/1", epoch=first.epoch)
+    store.journal.append([a_record(3)], at=later, actor="fleet@b/1/1", epoch=second.epoch)
     store.journal.append([a_record(4)], at=later, actor="ann@c")
     assert [entry.epoch for entry in store.journal.entries()] == [1, 2, 0]
+
+
+def test_writer_whose_entries_are_lost_cannot_append(store: Store, fresh: Fresh) -> None:
+    """Another database has the journal up to an earlier entry, and went on in another way: a promoted standby, or an old
+    primary that came back."""
+    with Store.open(fresh(), create=False) as other:
+        for each in (store, other):
+            each.journal.append([a_record(1)], at=START, actor="fleet@a")
+        place = store.journal.append([a_record(2)], at=START, actor="fleet@a")[-1].place
+        with pytest.raises(LostEntriesError):
+            other.journal.append([a_record(3)], at=START, actor="fleet@a", after=place)
+        other.journal.append([a_record(3)], at=START, actor="fleet@b")
+        with pytest.raises(LostEntriesError):
+            other.journal.append([a_record(3)], at=START, actor="fleet@a", after=place)
+        assert other.journal.count() == 2
+        store.journal.append([a_record(3)], at=START, actor="fleet@a", after=place)
+
+
+def test_epoch_of_another_holder_cannot_append(store: Store) -> None:
+    """A database that has lost a take-over gives its epoch to the next holder too."""
+    held = store.lease.acquire("fleet@b/1/1", at=START, seconds=15, abandoned=never)
+    with pytest.raises(StaleEpochError, match="fleet@b"):
+        store.journal.append([a_record(1)], at=START, actor="fleet@a/1/1", epoch=held.epoch)
+    assert store.journal.count() == 0
 
 
 @pytest.mark.parametrize(

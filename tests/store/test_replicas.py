@@ -16,7 +16,7 @@ from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import START, a_budget, a_deployment, a_node, a_snapshot
 from fleet.store.db.address import DatabaseAddress
-from fleet.store.db.postgres import PostgresDatabase
+from fleet.store.db.postgres.database import PostgresDatabase
 from tests.cluster.signalled import StruckJournal
 from tests.store.processes import controller, wait
 from tests.store.raw import raw

@@ -15,6 +15,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from fleet.core.records.errors import SchemaError, StoreError
+from fleet.core.records.journal import JournalRecord
 from fleet.lab.simulation.builders import START
 from fleet.store import Store
 from fleet.store.db.address import DatabaseAddress
@@ -23,10 +24,12 @@ from fleet.store.db.schema import NEWEST, VERSION_TABLE
 from fleet.store.db.tables import Table
 from fleet.store.journal import chain
 from fleet.store.journal.signing import PrivateKey
+from fleet.system.clock import WallClock
 from tests.store.raw import raw, rows
 from tests.store.test_chain import a_chain
 
 Tamper = Callable[..., None]
+RECORD = JournalRecord("decision", "halt", "r-1")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -98,12 +101,43 @@ def test_migrations_create_the_tables_as_they_are_defined(place: str) -> None:
     assert newest == [NEWEST]
 
 
-def test_newer_database_is_refused_and_left_unchanged(place: str, tamper: Tamper) -> None:
-    tamper(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+@pytest.mark.parametrize("usable_from", ["9998", "9999"])
+def test_newer_database_is_refused_and_left_unchanged(place: str, tamper: Tamper, usable_from: str) -> None:
+    tamper(f"UPDATE {VERSION_TABLE} SET version_num = '9999'", f"UPDATE setting SET value = '{usable_from}'")
     with pytest.raises(SchemaError, match="belongs to a newer fleet: its schema is 9999") as caught:
         Store.open(place)
     assert caught.value.exit_code == 2
     assert rows(place, f"SELECT version_num FROM {VERSION_TABLE}") == [("9999",)]
+
+
+def test_older_program_goes_on_beside_a_newer_one_where_its_migration_only_adds(
+    place: str, tamper: Tamper
+) -> None:
+    """The newer program, with a table and a column that this one does not know, migrates while this one works; and this
+    one starts again afterwards."""
+    with Store.open(place) as old:
+        old.journal.append([RECORD], at=START, actor="ann@c")
+        tamper(
+            "CREATE TABLE novelty (id INTEGER PRIMARY KEY)",
+            "ALTER TABLE plan ADD COLUMN novelty TEXT",
+            f"UPDATE {VERSION_TABLE} SET version_num = '9999'",
+        )
+        old.journal.append([RECORD], at=START, actor="ann@c")
+    with Store.open(place) as again:
+        again.journal.append([RECORD], at=START, actor="ann@c")
+        assert again.journal.count() == 3
+        assert again.journal.verify() == []
+    assert rows(place, f"SELECT version_num FROM {VERSION_TABLE}") == [("9999",)]
+
+
+def test_database_is_not_migrated_under_a_controller_that_could_not_go_on(place: str, tamper: Tamper) -> None:
+    now = WallClock().now()
+    with Store.open(place) as old:
+        old.lease.acquire("fleet@a/1/1", at=now, seconds=60, abandoned=lambda holder: False)
+    tamper(f"UPDATE {VERSION_TABLE} SET version_num = '0009'")
+    with pytest.raises(StoreError, match="fleet@a/1/1 works on it"):
+        Store.open(place)
+    assert rows(place, f"SELECT version_num FROM {VERSION_TABLE}") == [("0009",)]
 
 
 @pytest.mark.parametrize(
@@ -163,7 +197,7 @@ def test_database_of_the_first_release_keeps_its_data(empty: str) -> None:
         assert [(row.name, row.sites, row.uid) for row in store.clusters.list()] == [
             ("east", ("fra",), "uid-east")
         ]
-        assert rows(empty, "SELECT key, value FROM setting") == [("word", "kept")]
+        assert rows(empty, "SELECT value FROM setting WHERE key = 'word'") == [("kept",)]
         assert rows(empty, "SELECT holder, epoch FROM lease") == [("fleet@a/1/2", 7)]
         assert store.checkpoints.all() == []
         assert not store.requests.of("")

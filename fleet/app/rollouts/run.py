@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from fleet.drivers.timers.pace import Pace
 
 KEEP = Retention()
+LOG = logging.getLogger("fleet.controller")
 Connect = Callable[[], Awaitable[Mapping[str, "ClusterPipeline"]]]
 Beside = Callable[[], AbstractAsyncContextManager[object]]
 
@@ -44,13 +46,16 @@ def run(
     long deleted objects of clusters are kept. `jobs` returns the scheduled jobs that the policy asks for. `beside` is
     open while the controller runs, such as a server for monitoring. `own` is the pod that it runs in.
 
-    Requests that have been sent when the signal comes are awaited, and the leases are released. Raises UsageError, and
+    Logs what a failover of the database may lose. Requests that have been sent when the signal comes are awaited, and
+    the leases are released. Raises UsageError, and
     leads nothing, where the policy is wrong or needs a program that is not installed here.
     """
     allowed(home, Role.OPERATOR, "run a controller")
     policy = home.policy_if_any()
     for row in home.store.clusters.list():
         source_of(home, row).ensure_tools(policy)
+    for risk in home.store.risks():
+        LOG.warning(risk)
     asyncio.run(_run(home, show, until_idle, retention, jobs, beside, own))
 
 

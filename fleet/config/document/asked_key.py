@@ -26,9 +26,9 @@ class AskedKey(Struct, frozen=True):
         allows less. A single value is required where each form requires it, and a list has items where one form requires
         them: a list that is not given has none."""
         first = self if self._says >= other._says else other
-        if first.kind == "value":
-            return replace(first, required=self.required and other.required)
-        return replace(first, required=self.required or other.required)
+        single = first.kind == "value"
+        required = self.required and other.required if single else self.required or other.required
+        return first if first.required == required else replace(first, required=required)
 
     @property
     def _says(self) -> tuple[bool, int]:

@@ -54,8 +54,6 @@ class Findings:
         self._cautions: list[Caution] = []
         self.known_keys: dict[str, AskedKey] = {}
         """The keys that were asked for, given or not: all keys that a file may have (`pools[].limits.per_zone`)."""
-        self.key_names: set[str] = set()
-        """The keys without the path before them."""
 
         self.feeds: set[str] = set()
         """The URLs of calendars that the file names."""
@@ -69,8 +67,8 @@ class Findings:
     def ask(self, pattern: str, asked: AskedKey) -> None:
         """Adds a key that a reader asks for."""
         known = self.known_keys.get(pattern)
-        self.known_keys[pattern] = asked if known is None else known.both(asked)
-        self.key_names.add(pattern.rpartition(".")[2])
+        if known is not asked:
+            self.known_keys[pattern] = asked if known is None else known.both(asked)
 
     def problem(self, place: SourcePlace, message: str) -> None:
         """Adds a mistake. Raises TooMany where there are more than MOST."""
@@ -85,22 +83,32 @@ class Findings:
     @property
     def problems(self) -> list[str]:
         """Returns the mistakes by file and line; a mistake that an alias repeats is returned once."""
-        found = (f"{place}: {self._spelled(message)}" for place, message in sorted(self._problems))
-        return list(dict.fromkeys(found))
+        names = self._key_names()
+        spelled = (f"{place}: {self.spelling.message(text, names)}" for place, text in sorted(self._problems))
+        return list(dict.fromkeys(spelled))
 
     @property
     def problems_by_file(self) -> dict[str, tuple[str, ...]]:
         """Returns the mistakes of each file, or object, without its name before them."""
+        names = self._key_names()
         found: dict[str, dict[str, None]] = {}
         for place, message in sorted(self._problems):
-            text = str(replace(place, file="")).removeprefix(": ")
-            found.setdefault(place.file, {})[f"{text}: {self._spelled(message)}" if text else message] = None
+            path, text = (
+                str(replace(place, file="")).removeprefix(": "),
+                self.spelling.message(message, names),
+            )
+            found.setdefault(place.file, {})[f"{path}: {text}" if path else text] = None
         return {file: tuple(messages) for file, messages in found.items()}
 
     @property
     def cautions(self) -> tuple[Caution, ...]:
-        found = (replace(each, message=self._spelled(each.message)) for each in sorted(self._cautions))
+        names = self._key_names()
+        found = (
+            replace(each, message=self.spelling.message(each.message, names))
+            for each in sorted(self._cautions)
+        )
         return tuple(dict.fromkeys(found))
 
-    def _spelled(self, message: str) -> str:
-        return self.spelling.message(message, self.key_names)
+    def _key_names(self) -> frozenset[str]:
+        """Returns the keys without the path before them."""
+        return frozenset(pattern.rpartition(".")[2] for pattern in self.known_keys)

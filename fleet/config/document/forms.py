@@ -255,7 +255,7 @@ TERM: ValueForm[ProbeTerm | None] = ValueForm(
 FAILURES: ValueForm[int | Amount] = ValueForm(
     "a whole number from 1 on, or a percentage",
     _failures,
-    schema=number_or_text(1, MOST, f"{NUMBER}|{PERCENT}"),
+    schema=number_or_text(1, MOST, r"0{0,5}[1-9][0-9]{0,5}|1000000|0{0,5}[1-9][0-9]?%|0{0,4}100%"),
 )
 AMOUNT = ValueForm(
     "a number of nodes, a percentage from 0% to 100%, or none",

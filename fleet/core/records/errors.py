@@ -107,6 +107,11 @@ class StaleEpochError(StoreError):
     """A controller that no longer leads tried to write. The controller must stop at once."""
 
 
+class LostEntriesError(StoreError):
+    """The journal lacks an entry that was committed: the database is an older copy, or a standby that had not received
+    the entry when it became the primary."""
+
+
 class JournalMovedError(StoreError):
     """Another process has appended to the journal since the writer read the journal. The writer has to read again and
     decide again."""

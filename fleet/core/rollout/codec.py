@@ -21,6 +21,7 @@ from fleet.core.rollout.record import (
     StandingChanged,
     TaskPlayed,
     TypedRecord,
+    UnknownKindError,
     UnknownRecord,
 )
 
@@ -73,7 +74,11 @@ def from_record(record: JournalRecord) -> Journaled:
         return _read(record)
     except ValueError as error:
         return UnknownRecord(
-            rollout=record.rollout, written_as=record.form, name=record.kind, problem=str(error)
+            rollout=record.rollout,
+            written_as=record.form,
+            name=record.kind,
+            problem=str(error),
+            newer=isinstance(error, UnknownKindError),
         )
 
 
@@ -92,7 +97,7 @@ def _read(record: JournalRecord) -> Journaled:
         return RolloutStarted(rollout=record.rollout, start=msgspec.convert(detail, Start))
     struct = KINDS.get((form, kind))
     if struct is None:
-        raise ValueError(f"unknown {form} {kind!r}")
+        raise UnknownKindError(f"unknown {form} {kind!r}")
     return msgspec.convert(detail | common | {"kind": kind}, struct)
 
 

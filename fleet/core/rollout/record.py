@@ -101,6 +101,10 @@ class CheckpointKept(TypedRecord, frozen=True, gc=False, kw_only=True, tag="fold
     """The hash of the bodies of the checkpoints."""
 
 
+class UnknownKindError(ValueError):
+    """A record's kind belongs to a newer version of fleet."""
+
+
 class UnknownRecord(TypedRecord, frozen=True, gc=False, kw_only=True):
     """A record that this version of fleet cannot read: its kind belongs to a newer version, or its content is not what
     any version writes for that kind."""
@@ -110,3 +114,10 @@ class UnknownRecord(TypedRecord, frozen=True, gc=False, kw_only=True):
     name: str
     """The kind of the record."""
     problem: str
+    newer: bool = False
+    """True: no record of this version has that kind."""
+
+    @property
+    def error(self) -> ValueError:
+        """Returns the error for a program that cannot go on without the record."""
+        return UnknownKindError(self.problem) if self.newer else ValueError(self.problem)

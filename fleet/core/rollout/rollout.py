@@ -215,7 +215,7 @@ class Rollout:
             case PodsTimed() | TaskPlayed():
                 pass  # used by later plans (`core/planning/estimates.py`) and shown to users
             case UnknownRecord():
-                raise ValueError(record.problem)
+                raise record.error
             case _:
                 raise ValueError(f"{record.kind!r} is not about a rollout")
 

@@ -34,13 +34,19 @@ class OwnPod(Struct, frozen=True):
 def standby(view: ClusterView, own: Pod) -> Pod | None:
     """Returns a pod of the same workload that can take over: Ready, on another node that is Ready and takes pods. None
     if there is none."""
-    workload = workload_of(view, own)
-    for pod in view.pods.values():
-        if pod.namespace != own.namespace or pod.node in ("", own.node) or not _ready(view, pod):
-            continue
-        if workload and workload_of(view, pod) == workload:
-            return pod
-    return None
+    ready = (pod for pod in view.pods.values() if pod.node not in ("", own.node) and _ready(view, pod))
+    return next((pod for pod in ready if _same_workload(view, pod, own)), None)
+
+
+def together(view: ClusterView, own: Pod) -> bool:
+    """Returns whether another pod of the same workload is on the same node."""
+    pods = (pod for pod in view.pod_index.on_node(own.node) if pod.uid != own.uid and not pod.finished)
+    return any(_same_workload(view, pod, own) for pod in pods)
+
+
+def _same_workload(view: ClusterView, pod: Pod, own: Pod) -> bool:
+    workload = workload_of(view, own) if pod.namespace == own.namespace else ""
+    return bool(workload) and workload_of(view, pod) == workload
 
 
 def replicas(view: ClusterView, own: Pod) -> int:

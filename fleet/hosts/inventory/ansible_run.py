@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import os
 import sys
 from collections.abc import Sequence
@@ -54,7 +55,9 @@ async def ask(path: Path, names: Sequence[str], secret: Sequence[str]) -> Ansibl
         if code != 0:
             raise UsageError(
                 f"{path} cannot be read by Ansible: {printed or f'exit {code}'}",
-                f"ansible-inventory -i {path} --list",
+                "save the file without the byte order mark at its beginning: Ansible reads no INI with one"
+                if await asyncio.to_thread(_is_marked, path)
+                else f"ansible-inventory -i {path} --list",
             )
         content = await asyncio.to_thread(_beginning, into)
     if len(content) > MOST_BYTES:
@@ -64,6 +67,14 @@ async def ask(path: Path, names: Sequence[str], secret: Sequence[str]) -> Ansibl
     except UnreadableError as error:
         # Such as a number that JSON cannot express (.nan).
         raise UsageError(f"{path} has a host variable that cannot be read: {error}") from None
+
+
+def _is_marked(path: Path) -> bool:
+    """Returns whether the inventory is a file with a byte order mark."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as opened:
+        return opened.read(3) == codecs.BOM_UTF8
 
 
 def _beginning(file: Path) -> bytes:

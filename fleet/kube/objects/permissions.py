@@ -134,11 +134,13 @@ OPERATOR: tuple[Permission, ...] = (
 """What `fleet operator` needs beside, in the cluster that it runs in."""
 
 
-def needed(remote: bool, job_namespaces: Sequence[str] = ()) -> tuple[Permission, ...]:
+def needed(
+    remote: bool, job_namespaces: Sequence[str] = (), operator: bool = False
+) -> tuple[Permission, ...]:
     """Returns the permissions of a controller. `remote`: it works on machines itself. `job_namespaces`: where hooks make
-    Jobs."""
+    Jobs. `operator`: it runs in this cluster, as `fleet operator`."""
     jobs = [rule for namespace in job_namespaces for rule in of_jobs(namespace)]
-    return (*PERMISSIONS, *(REMOTE if remote else ()), *jobs)
+    return (*PERMISSIONS, *(REMOTE if remote else ()), *jobs, *(OPERATOR if operator else ()))
 
 
 def of_jobs(namespace: str) -> tuple[Permission, ...]:

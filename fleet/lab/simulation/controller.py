@@ -10,7 +10,7 @@ from fleet.core.engine.engine import Engine
 from fleet.core.engine.gate_questions import GateAnswer, GateQuestion
 from fleet.core.records.errors import StaleEpochError, StoreError
 from fleet.core.records.journal import JournalEntry, JournalRecord
-from fleet.core.rollout.action import AnyAction, Outcome, Result
+from fleet.core.rollout.action import AnyAction, Outcome, Reboot, Result
 from fleet.core.rollout.codec import from_record, to_record
 from fleet.core.rollout.commands import CommandRecord, RolloutStarted
 from fleet.core.rollout.record import ActionEnded
@@ -21,6 +21,7 @@ from fleet.lab.simulation.coverage import Coverage
 from fleet.lab.simulation.journal import SimulatedJournal
 from fleet.lab.simulation.network import Network
 from fleet.lab.simulation.outside.hook_server import HookServer
+from fleet.lab.simulation.places import NotedPlaces
 from fleet.lab.simulation.wire import WatchStream
 
 
@@ -32,6 +33,7 @@ class Surroundings(Protocol):
     at: float
     """Seconds since the beginning of the history."""
     journal: SimulatedJournal
+    places: NotedPlaces
     networks: dict[str, Network]
     """The network to each cluster, by name."""
     sites: dict[str, str]
@@ -122,6 +124,7 @@ class ControllerProcess:
             for question in self.engine.gate_questions.take(world.now):
                 world.measure(self, question)
             for call in self.engine.hooks.take():
+                world.places.note([call.cluster])
                 world.hook_server.run(call, self.epoch, self._hook_ended)
             for key in self.engine.hooks.take_stops():
                 world.hook_server.stop(key, self.epoch, self._hook_ended)
@@ -180,6 +183,8 @@ class ControllerProcess:
                 world.cut(self, list(actions[number:]))
                 return
             if self.leads():
+                if isinstance(action, Reboot):
+                    world.places.note([action.node.cluster])
                 world.send(self, action)
             else:
                 self.inbox.append(Outcome(action, Result.STALE, "not sent: another controller leads"))

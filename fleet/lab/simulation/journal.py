@@ -29,6 +29,11 @@ class SimulatedJournal:
         self.epoch += 1
         return self.epoch
 
+    def lose(self, count: int) -> None:
+        """Loses the last entries: a standby becomes the primary that has not received them."""
+        if count:
+            del self.entries[-count:]
+
     def append(self, records: Sequence[JournalRecord], at: datetime, actor: str, epoch: int = 0) -> None:
         """Appends records. Epoch 0: those of a user. Raises StaleEpochError; StoreError if the database refuses, or
         seems to."""

@@ -73,6 +73,9 @@ MOST: Mapping[str, int] = {
 """How often each kind of fault happens in one history, at most."""
 
 
+MOST_FAILOVERS = 4
+
+
 class Fault(NamedTuple):
     at: float
     """Seconds since the history's start."""
@@ -96,3 +99,17 @@ def schedule(seed: int) -> tuple[Fault, ...]:
             times = [round(rng.uniform(0, span), 3) for _ in range(rng.randint(1, count))]
             faults += [Fault(at, kind, rng.getrandbits(32)) for at in times]
     return tuple(sorted(faults))
+
+
+def failovers(seed: int) -> tuple[Fault, ...]:
+    """Draws the failovers of a database that replicates asynchronously. They are a dimension of their own: any history
+    can be run with them, and without."""
+    rng = Random(f"failovers {seed}")
+    span = rng.choice([400.0, 1200.0, 3000.0])
+    times = sorted(round(rng.uniform(0, span), 3) for _ in range(rng.randint(1, MOST_FAILOVERS)))
+    return tuple(Fault(at, "failover", rng.getrandbits(32)) for at in times)
+
+
+def with_failovers(seed: int) -> tuple[Fault, ...]:
+    """Returns the faults of the seed's history and its failovers, in order."""
+    return tuple(sorted((*schedule(seed), *failovers(seed))))

@@ -13,7 +13,7 @@ from fleet.core.engine.engine import Engine
 from fleet.core.engine.gate_questions import GateAnswer, GateQuestion
 from fleet.core.records.errors import StoreError
 from fleet.core.records.journal import JournalEntry, JournalRecord
-from fleet.core.rollout.action import AnyAction, Evict, Outcome, Result
+from fleet.core.rollout.action import AnyAction, Evict, Outcome, Reboot, Result
 from fleet.core.rollout.codec import from_record, to_record
 from fleet.core.rollout.commands import RolloutStarted
 from fleet.core.rollout.decisions import StepFinished
@@ -27,6 +27,7 @@ from fleet.lab.simulation.journal import SimulatedJournal
 from fleet.lab.simulation.network import TIMEOUT, Network
 from fleet.lab.simulation.outside.gate_server import GateServer
 from fleet.lab.simulation.outside.hook_server import HookServer
+from fleet.lab.simulation.places import NotedPlaces
 from fleet.lab.simulation.scenario.scenario import EXPECTED_SECONDS, Scenario
 from fleet.model.model import Model
 
@@ -66,6 +67,7 @@ class World:
         self.sites = {snapshot.cluster: snapshot.site for snapshot in scenario.snapshots}
         self.checker = Checker(self.sites)
         self.journal = SimulatedJournal(self._journaled)
+        self.places = NotedPlaces(self.journal)
         self.gate_server = GateServer(seed)
         self.hook_server = HookServer(seed, self)
         self.networks = {snapshot.cluster: Network(seed, snapshot.cluster) for snapshot in scenario.snapshots}
@@ -85,6 +87,8 @@ class World:
         self.doomed_to_stop = False
         self.ambush: tuple[str, Callable[[Model, str], None]] | None = None
         """A step, and the fault of the node whose run enters that step next."""
+        self.after_reboot: Callable[[], None] | None = None
+        """A fault that strikes when a reboot has been sent."""
         self.sent = 0
         """The number of actions on their way to a cluster."""
         self._parts = parts
@@ -100,8 +104,7 @@ class World:
         return START + timedelta(seconds=self.at + self.skew)
 
     def seconds(self, moment: datetime) -> float:
-        """Returns the true time at which the controllers' clock shows that moment, or a microsecond more; never before
-        now."""
+        """Returns the true time of a moment of the controllers' clock, or a microsecond more; never before now."""
         if moment <= self.now:
             return self.at
         return max(self.at, (moment - START).total_seconds() - self.skew) + 1e-6
@@ -161,7 +164,7 @@ class World:
     def send(self, controller: ControllerProcess, action: AnyAction) -> None:
         """Sends an action of a controller over the network."""
         fate = self.networks[action.node.cluster].fate(action, self.at)
-        led = controller.epoch == self.journal.epoch
+        led = controller.epoch == self.journal.epoch and not self.places.is_lost(action.node.cluster)
         self.sent += 1
 
         def arrive() -> None:
@@ -181,6 +184,9 @@ class World:
                 controller.inbox.append(outcome)
 
         self.later(self.at + fate.takes, arrive)
+        if isinstance(action, Reboot) and self.after_reboot is not None:
+            self.later(self.at, self.after_reboot)
+            self.after_reboot = None
 
     def measure(self, controller: ControllerProcess, question: GateQuestion) -> None:
         """Measures a gate for a controller."""
@@ -204,8 +210,7 @@ class World:
         self.later(self.at + Random(f"{self.seed} {self._numbers}").choice([0.5, 5.0, 60.0]), self._replace)
 
     def refused(self, controller: ControllerProcess, why: str) -> None:
-        """Handles a refusal of the database: the controller drops its engine with what it has decided, and tries again
-        a little later."""
+        """Has the controller drop its engine, with what it has decided, and try its database again a little later."""
         self.log(f"{controller.name} begins anew: {why}")
         controller.alive = False
         self.later(self.at + PAUSE, self._replace)
@@ -227,8 +232,7 @@ class World:
         self.later(self.at + 40.0, resume)
 
     def take_over(self) -> None:
-        """Starts a controller that leads from now on, even if another one believes that it leads; later if the database
-        refuses now."""
+        """Starts a controller that leads from now on, beside any other; later if the database refuses now."""
         self._numbers += 1
         try:
             controller = self._parts.controller(self, self._numbers, self._parts.engine)
@@ -247,6 +251,8 @@ class World:
         wire = controller.wires[cluster]
         if self.networks[cluster].has("away", self.at):
             wire.lose("connection refused", self.at)
+        elif self.places.is_lost(cluster):
+            wire.lose("its lease notes an entry that the journal lacks", self.at)
         elif controller.alive and not wire.heard:
             wire.relist(self.models[cluster].snapshot(START), self.at)
 
@@ -256,9 +262,9 @@ class World:
         self.checker.truth.reach(self.at, cluster, lost=True)
         for controller in self.controllers:
             controller.wires[cluster].lose("connection refused", self.at)
-        self.later(until, lambda: self._reconnect(cluster))
+        self.later(until, lambda: self.reconnect(cluster))
 
-    def _reconnect(self, cluster: str) -> None:
+    def reconnect(self, cluster: str) -> None:
         if self.networks[cluster].has("away", self.at):
             return
         self.checker.truth.reach(self.at, cluster, lost=False)

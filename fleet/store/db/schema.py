@@ -7,6 +7,11 @@ from fleet.store.db.database import SqlDatabase
 
 NEWEST = "0011"
 """The newest migration in `migrations/versions`; a test compares them. Migrations count upwards."""
+OLDEST = "0010"
+"""The oldest schema whose programs work with a database of the newest one: since then, migrations have only added tables,
+and columns that may be left out. A database remembers it for programs that are older than itself."""
+USABLE_FROM = "schema-usable-from"
+"""The setting under which a database remembers `OLDEST`."""
 VERSION_TABLE = "fleet_schema"
 """The table in which Alembic keeps the version. Its name is fleet's own, so that another program's database is not
 taken for a fleet database."""
@@ -14,7 +19,7 @@ taken for a fleet database."""
 
 def version(database: SqlDatabase) -> str:
     """Returns the version of the schema; empty where the database is empty. Raises SchemaError where the schema is
-    newer, or not fleet's."""
+    not fleet's, or newer and changed in such a way that this program cannot use it."""
     tables = database.tables()
     if not tables:
         return ""
@@ -30,12 +35,19 @@ def version(database: SqlDatabase) -> str:
             f"{database.address.shown} has a schema version that does not exist: {found}",
             "restore it from a backup: another program has written to it",
         )
-    if found > NEWEST:
+    if found > NEWEST and not _usable(database):
         raise SchemaError(
             f"{database.address.shown} belongs to a newer fleet: its schema is {found}, this program knows {NEWEST}",
             "install the newer fleet, or choose another database with --database",
         )
     return found
+
+
+def _usable(database: SqlDatabase) -> bool:
+    """Returns whether a database with a newer schema says that this program can work with it."""
+    with database.read() as transaction:
+        row = transaction.one("SELECT value FROM setting WHERE key = ?", [USABLE_FROM])
+    return row is not None and str(row[0]) <= NEWEST
 
 
 def _stored(database: SqlDatabase) -> str | None:

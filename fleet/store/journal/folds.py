@@ -68,7 +68,7 @@ class SqlFolds:
         Raises StaleEpochError as an append to the journal does.
         """
         with self._database.write(lease.LOCK) as transaction:
-            fence(transaction, epoch)
+            fence(transaction, epoch, actor)
             there, _ = _vouched(transaction)
             if there >= seq or (before and there != before):
                 return False

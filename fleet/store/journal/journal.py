@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.audit import SignedCheckpoint
-from fleet.core.records.errors import JournalMovedError, StaleEpochError, StoreError
+from fleet.core.records.errors import JournalMovedError, LostEntriesError, StaleEpochError, StoreError
 from fleet.core.records.journal import GENESIS, JournalEntry, JournalRecord
 from fleet.store.db.database import TAMPERED, Row, SqlDatabase, Transaction, in_utc, is_row, moment
 from fleet.store.journal import chain, lease
@@ -36,17 +36,25 @@ class SqlJournal:
         actor: str,
         epoch: int = 0,
         last: int | None = None,
+        after: str = "",
     ) -> list[JournalEntry]:
         """Appends all of the records, in one transaction, or none. The records are on the disk when the call returns.
 
-        `last` is the seq of the newest entry that the writer has seen. Raises JournalMovedError where there is a newer
-        one, StaleEpochError where `epoch` is not 0 and the lease has another epoch, StoreError as any writer does, and
-        ValueError for a detail that JSON cannot express.
+        `last` is the seq of the newest entry that the writer has seen; `after` is the place of an entry that the
+        journal must have. Raises JournalMovedError where there is a newer one than `last`, LostEntriesError where
+        there is none at `after`, StaleEpochError where `epoch` is not 0 and the lease has another epoch or holder,
+        StoreError as any writer does, and ValueError for a detail that JSON cannot express.
         """
         if not records:
             return []
         with self._database.write(lease.LOCK) as transaction:
-            fence(transaction, epoch)
+            fence(transaction, epoch, actor)
+            if after and not _has(transaction, after):
+                raise LostEntriesError(
+                    f"the journal no longer has entry {after.partition(':')[0]}, which was written: the database is an "
+                    "older copy, or a standby that had not received the entry when it became the primary",
+                    "nothing is done in a cluster that has seen such an entry until fleet cluster accept CLUSTER",
+                )
             if last is not None and (seq := _end(transaction).seq) != last:
                 raise JournalMovedError(f"the journal is at entry {seq}, not at {last}")
             return append_in(transaction, self._database.bind, records, in_utc(at), actor, epoch)
@@ -100,12 +108,8 @@ class SqlJournal:
     def knows(self, place: str, cluster: str) -> bool:
         """Returns whether the journal has that entry, or an operator has accepted for that cluster that the entry is
         missing (command `accept`)."""
-        seq, _, begun = place.partition(":")
         with self._database.read() as transaction:
-            row = transaction.one(
-                "SELECT hash FROM journal WHERE seq = ?", [int(seq) if seq.isdigit() else 0]
-            )
-            if row is not None and begun and str(row[0]).startswith(begun):
+            if _has(transaction, place):
                 return True
             accepted = transaction.all(
                 "SELECT detail FROM journal WHERE form = 'command' AND kind = 'accept'"
@@ -169,14 +173,23 @@ def append_in(
     return entries
 
 
-def fence(transaction: Transaction, epoch: int) -> None:
-    """Raises StaleEpochError where `epoch` is not 0 and the lease has another epoch."""
-    current = lease.epoch(transaction)
-    if epoch not in (0, current):
+def fence(transaction: Transaction, epoch: int, holder: str = "") -> None:
+    """Raises StaleEpochError where `epoch` is not 0 and the lease has another epoch, or another holder than `holder`
+    (empty: any). A database that has lost its last commits may give the same epoch to two holders."""
+    current = lease.stored(transaction)
+    if epoch not in (0, current.epoch) or (epoch and holder and holder != current.holder):
         raise StaleEpochError(
-            f"this controller no longer leads: its epoch is {epoch}, the lease is at {current}",
+            f"this controller no longer leads: its epoch is {epoch}, the lease is at {current.epoch}"
+            + (f", held by {current.holder}" if current.holder else ""),
             "another controller has taken over; this one stops",
         )
+
+
+def _has(transaction: Transaction, place: str) -> bool:
+    """Returns whether the journal has the entry at that place (`JournalEntry.place`)."""
+    seq, _, begun = place.partition(":")
+    row = transaction.one("SELECT hash FROM journal WHERE seq = ?", [int(seq) if seq.isdigit() else 0])
+    return row is not None and bool(begun) and str(row[0]).startswith(begun)
 
 
 def _end(transaction: Transaction) -> ChainEnd:

@@ -33,10 +33,10 @@ class ControllerLease:
         """Takes the lease, or renews it, until `seconds` after `at`, if it is free, expired, abandoned or
         `identity`'s own."""
         with self._database.write(LOCK) as transaction:
-            stored = _stored(transaction)
-            if stored.holder != identity and not stored.free(at) and not abandoned(stored.holder):
-                return Leadership(False, stored.holder, stored.epoch)
-            epoch = stored.epoch if stored.holder == identity else stored.epoch + 1
+            found = stored(transaction)
+            if found.holder != identity and not found.free(at) and not abandoned(found.holder):
+                return Leadership(False, found.holder, found.epoch)
+            epoch = found.epoch if found.holder == identity else found.epoch + 1
             transaction.run(
                 "INSERT INTO lease (id, holder, epoch, expires_at) VALUES (1, ?, ?, ?) ON CONFLICT (id) DO UPDATE "
                 "SET holder = excluded.holder, epoch = excluded.epoch, expires_at = excluded.expires_at",
@@ -53,7 +53,7 @@ class ControllerLease:
     def ended(self) -> datetime | None:
         """Returns the latest time until which the last holder had the lease. None: there was no holder yet."""
         with self._database.read() as transaction:
-            return _stored(transaction).expires_at
+            return stored(transaction).expires_at
 
     def epoch(self) -> int:
         """Returns the epoch of the last holder; 0 before the first."""
@@ -63,15 +63,16 @@ class ControllerLease:
     def current(self, at: datetime) -> str | None:
         """Returns the identity of the holder; None where there is none, or the lease has expired."""
         with self._database.read() as transaction:
-            stored = _stored(transaction)
-        return None if stored.free(at) else stored.holder
+            found = stored(transaction)
+        return None if found.free(at) else found.holder
 
 
 def epoch(transaction: Transaction) -> int:
     """Returns the epoch of the last holder; 0 before the first."""
-    return _stored(transaction).epoch
+    return stored(transaction).epoch
 
 
-def _stored(transaction: Transaction) -> StoredLease:
+def stored(transaction: Transaction) -> StoredLease:
+    """Returns the lease as it is in the database."""
     row = transaction.one("SELECT holder, epoch, expires_at FROM lease WHERE id = 1")
     return StoredLease() if row is None else StoredLease(row[0], row[1], moment_or_none(row[2]))

@@ -106,6 +106,8 @@ class Box(FakeHost):
     def _ostree(self, argv: tuple[str, ...]) -> tuple[int, str, str]:
         if argv == ("admin", "status", "--json"):
             return 1, "", "error: Unknown option --json"
+        if argv == ("admin", "config-diff"):
+            return 0, "A    hostname\n", ""
         if argv == ("admin", "status"):
             lines = []
             for index, commit in enumerate(self.deployments):

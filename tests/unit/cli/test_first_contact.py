@@ -36,6 +36,7 @@ FINE = {
     "exposure",
     "drift",
     "orphans",
+    "policy export",
     "policy status",
     "lint",
     "releases",
@@ -57,7 +58,9 @@ FINE = {
     "audit export",
 }
 """With a policy and no cluster these have an answer; all others need something, and say what."""
-NEED_POLICY = {"lint", "window list", "window preview", "policy status", "releases", "releases sync"}
+NEED_POLICY = {
+    *("lint", "window list", "window preview", "policy status", "policy export", "releases", "releases sync"),
+}
 """Of these, those whose question is about the policy."""
 NO_ANSWER = {"lab status": 1, "lab agents": 1, "lab down": 1}
 """Exit codes of what needs something, unless it is the 2 of a call that cannot be done."""

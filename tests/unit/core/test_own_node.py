@@ -33,11 +33,12 @@ def a_story(
     hosts: list[Node] | None = None,
     standby: bool = True,
     selector: dict[str, str] | None = None,
+    together: bool = False,
 ) -> SimulatedRollout:
     """A rollout on that many nodes, of a controller in the pod on n-1 of a Deployment with so many replicas. `standby`:
-    the other replicas are Ready."""
+    the other replicas are Ready. `together`: all are on n-1."""
     hosts = hosts or nodes(count)
-    workloads, pods = a_deployment(NAME, replicas, hosts, "fleet-system")
+    workloads, pods = a_deployment(NAME, replicas, hosts[:1] if together else hosts, "fleet-system")
     pods = [replace(each, ready=standby or each is pods[0], node_selector=selector or {}) for each in pods]
     story = SimulatedRollout([a_snapshot(hosts, (workloads, pods))], POLICY)
     lead(story, pods[0], database)
@@ -134,6 +135,13 @@ def test_standby_on_a_node_that_takes_no_pods_does_not_count() -> None:
     story.run(until=lambda: story.run_of("n-1").step is Step.STAGED)
     assert Reason.NO_STANDBY in reasons(story)
     assert story.handing is None
+
+
+def test_replicas_that_are_all_on_the_own_node_are_evicted_to_another_one() -> None:
+    hosts = nodes(3)
+    story = a_story(3, 2, hosts=hosts, together=True)
+    story.run(until=lambda: story.run_of("n-1").step is Step.DRAIN)
+    assert others_done(story) and story.handing is None
 
 
 @pytest.mark.parametrize("database", ["server", "volume"])

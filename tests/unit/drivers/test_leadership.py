@@ -95,3 +95,83 @@ def test_work_of_a_leader_stops_before_the_lease_is_released() -> None:
         assert work.running == 0 and cluster.given_back == 1
 
     asyncio.run(story())
+
+
+class Noting:
+    """A cluster with a lease that holds a place. `refuses`: its API server does not take the next renewal."""
+
+    name = "east"
+
+    def __init__(self, place: str = "") -> None:
+        self.noted = place
+        self.renewals = 0
+        self.refuses = False
+
+    async def lead(
+        self, identity: str, seconds: int, abandoned: Callable[[str], bool], place: str = ""
+    ) -> Leadership:
+        if self.refuses:
+            raise ForbiddenError("the API server is away")
+        self.renewals += 1
+        before, self.noted = self.noted, place or self.noted
+        return Leadership(True, identity, 1, before)
+
+    async def resign(self, identity: str) -> None:
+        pass
+
+
+class Reached:
+    """A journal that has the entries up to `seq`, all with the same hash."""
+
+    def __init__(self, seq: int) -> None:
+        self.seq = seq
+
+    def place(self) -> str:
+        return f"{self.seq}:abc"
+
+    def knows(self, place: str, cluster: str) -> bool:
+        return int(place.partition(":")[0]) <= self.seq
+
+
+def noting(cluster: Noting, journal: Reached, seen: str = "") -> ClusterLease:
+    return ClusterLease(cast(Cluster, cluster), "a", lambda _: False, cast(Journal, journal), seen=seen)
+
+
+def test_place_is_noted_once_before_the_acts_that_must_not_happen_twice() -> None:
+    async def story() -> None:
+        cluster, journal = Noting(), Reached(3)
+        lease = noting(cluster, journal)
+        await lease.renew()
+        journal.seq = 5
+        assert await lease.note("5:abc") and cluster.noted == "5:abc"
+        renewals = cluster.renewals
+        assert all(await asyncio.gather(lease.note("4:abc"), lease.note("5:abc")))
+        assert cluster.renewals == renewals, "it is noted already"
+
+    asyncio.run(story())
+
+
+def test_place_that_is_not_noted_is_reported() -> None:
+    async def story() -> None:
+        cluster, journal = Noting(), Reached(3)
+        lease = noting(cluster, journal)
+        await lease.renew()
+        await lease.renew()
+        cluster.refuses = True
+        assert await lease.note("3:abc"), "it is noted already"
+        assert not await lease.note("4:abc")
+        cluster.refuses = False
+        assert not await lease.note("4:abc"), "the journal has lost the entry"
+
+    asyncio.run(story())
+
+
+def test_journal_that_has_lost_what_this_process_saw_is_not_continued() -> None:
+    async def story() -> None:
+        cluster, journal = Noting("3:abc"), Reached(4)
+        lease = noting(cluster, journal, seen="7:abc")
+        assert not await lease.renew() and not lease.valid
+        assert "entry 7" in lease.why
+        assert cluster.noted == "7:abc", "for whoever leads next"
+
+    asyncio.run(story())

@@ -52,7 +52,8 @@ class KubeconfigSource:
         from fleet.app.wiring.quorums import with_quorums
 
         async with self.api_server() as cluster:
-            missing = await cluster.forbidden(policy.remote, job_namespaces(policy, self._row.name))
+            jobs = job_namespaces(policy, self._row.name)
+            missing = await cluster.forbidden(policy.remote, jobs, self._row.in_pod)
             unreadable = [
                 rule for rule in missing if rule.resource in ("nodes", "pods") and "list" in rule.verbs
             ]

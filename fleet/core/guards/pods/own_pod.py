@@ -13,7 +13,7 @@ from fleet.core.guards.context import GuardContext
 from fleet.core.objects.pod import Pod
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
-from fleet.core.state.own_pod import OwnPod, replicas, standby
+from fleet.core.state.own_pod import OwnPod, replicas, standby, together
 
 LOOK = timedelta(seconds=10)
 """The time after which it is looked again whether a standby is Ready, or the node lets the controller go."""
@@ -36,10 +36,12 @@ def _held(context: GuardContext, own: OwnPod, pod: Pod) -> Held | None:
     wanted = replicas(view, pod)
     if own.database == "server" and wanted > 1:
         successor = standby(view, pod)
-        if successor is None:
+        if successor is not None:
+            params: dict[str, str | int] = {"pod": str(successor.ref), "node": successor.node}
+            return Held(Reason.HAND_OVER, node, params)
+        # Where all replicas are on this node, one of them has to be evicted before there can be a standby elsewhere.
+        if not together(view, pod):
             return Held(Reason.NO_STANDBY, node, {"pod": str(pod.ref), "replicas": wanted})
-        params: dict[str, str | int] = {"pod": str(successor.ref), "node": successor.node}
-        return Held(Reason.HAND_OVER, node, params)
     if own.database == "pod":
         return Held(Reason.CONTROLLER_DATA, node, {"pod": str(pod.ref)})
     if view.capacity.pinned(node, [pod]):

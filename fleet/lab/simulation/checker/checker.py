@@ -25,7 +25,7 @@ from fleet.lab.simulation.checker.facts import (
 from fleet.lab.simulation.checker.gates import GateName
 from fleet.lab.simulation.checker.ground_truth import GroundTruth, NodeName
 from fleet.lab.simulation.checker.invariant import Broken, Invariant
-from fleet.lab.simulation.checker.journal_view import BEGUN, ENDED, WELL, JournalView, RunView
+from fleet.lab.simulation.checker.journal_view import BEGUN, ENDED, WELL, JournalView, RunView, read_again
 from fleet.lab.simulation.checker.limits import LimitCheck
 from fleet.lab.simulation.checker.returns import EvictionCounts
 from fleet.lab.simulation.checker.strangers import ExternalMarks
@@ -108,6 +108,10 @@ class Checker:
         if why := rollout.out_of_hooks(record):
             self._break(Invariant.HOOK, why)
         rollout.apply(entry)
+
+    def entries_lost(self, left: list[JournalEntry]) -> None:
+        """Takes the rollouts from what is left of the journal. What has happened to the clusters is not forgotten."""
+        self.rollouts.update(read_again(self.rollouts, left))
 
     def observe(self, at: float, event: ClusterEvent) -> None:
         self.truth.observe(at, event)

@@ -32,6 +32,10 @@ class GateView:
         """Records a measurement and the time of the controllers' clock."""
         self._measured.setdefault(name, []).append((clock, verdict))
 
+    def remember(self, other: GateView) -> None:
+        """Takes over the measurements."""
+        self._measured = other._measured
+
     def apply(self, kind: str, detail: dict[str, Any], at: datetime) -> None:
         """Applies an entry of the journal about gates."""
         of, place = detail["point"]["of"], detail["point"]["name"]

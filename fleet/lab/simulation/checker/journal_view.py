@@ -64,6 +64,12 @@ class JournalView:
         self.state = "running"
         self.ended = False
 
+    def remember(self, other: JournalView) -> None:
+        """Takes over what was seen beside the journal: reboots, and measurements of gates."""
+        for name, run in self.runs.items():
+            run.reboots, run.failed_before = other.runs[name].reboots, other.runs[name].failed_before
+        self.gates.remember(other.gates)
+
     def apply(self, entry: JournalEntry) -> None:
         """Applies an entry of the journal."""
         record = entry.record
@@ -222,6 +228,20 @@ class JournalView:
         one day."""
         windows = next(candidate.windows for candidate in self.policy.pools if candidate.name == pool)
         return not windows or any(window.start <= at.time() < window.end for window in windows)
+
+
+def read_again(before: dict[str, JournalView], left: list[JournalEntry]) -> dict[str, JournalView]:
+    """Returns the rollouts by what is left of the journal, with what was seen beside it."""
+    views: dict[str, JournalView] = {}
+    for entry in left:
+        record = entry.record
+        if record.form == "command" and record.kind == "start":
+            views[record.rollout] = JournalView(entry)
+        else:
+            views[record.rollout].apply(entry)
+    for ident, view in views.items():
+        view.remember(before[ident])
+    return views
 
 
 def _inside(run: RunView, scope: FreezeScope) -> bool:

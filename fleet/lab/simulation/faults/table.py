@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 
 from fleet.lab.simulation.builders import START
-from fleet.lab.simulation.faults import control, groups, hostile, machines, nodes, others, workloads
+from fleet.lab.simulation.faults import control, failover, groups, hostile, machines, nodes, others, workloads
 from fleet.lab.simulation.world import World
 from fleet.model.model import Model
 
@@ -102,5 +102,6 @@ FAULTS: Mapping[str, Callable[[World, Random], str]] = {
     "kept off": nodes.on_node(others.keep_off),
     "abort in a step": _abort_in_step,
     "switch over": workloads.switch_over,
+    "failover": failover.fail_over,
     "hostile host": nodes.on_node(hostile.lie),
 }

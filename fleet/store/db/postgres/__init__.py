@@ -1,0 +1,2 @@
+"""PostgreSQL through psycopg 3: connections, transactions, refusals, and what a failover may lose. The modules are
+imported only where a database's URL is one of PostgreSQL's."""
