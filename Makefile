@@ -116,6 +116,7 @@ bench: $(SET_UP)
 	$(BIN)/python -m bench.schedules --json build/schedules.json $(BENCH)
 	$(BIN)/python -m bench.growth --json build/growth.json
 	$(BIN)/python -m bench.status --json build/status.json
+	$(BIN)/python -m bench.syncing --json build/syncing.json
 	$(BIN)/python -m bench.questions --json build/questions.json
 	$(BIN)/python -m bench.database --json build/database.json
 	$(BIN)/python -m bench.quorum --json build/quorum.json

@@ -19,8 +19,8 @@ from fleet.system.clock import WallClock
 def collect(home: Home) -> Iterator[MetricFamily]:
     """Yields all families. Only the database and the policy are read. Raises what reading them raises."""
     now, policy = home.now(), home.policy_if_any()
-    status = fleet_status(home)
     rollouts = Rollouts.load(home.store)
+    status = fleet_status(home, rollouts=rollouts)
     held = {ref: waiting.held for ref, waiting in waiting_in(home, rollouts.active).items()}
     places = dict.fromkeys((node.cluster, node.site) for node in status.nodes)
     yield from of_controller(_controller(home))

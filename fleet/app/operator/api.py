@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import resources
 from typing import Any
 
 import msgspec
-import yaml
 from msgspec import Struct
 
 from fleet.app.operator.watched import RESOURCES, ROLLOUT, ROLLOUTS
 from fleet.config.objects.kinds import GROUP
 from fleet.core.records.errors import FleetError
 from fleet.kube.client.transport import Transport
+from fleet.kube.install.installation import manifests
 from fleet.kube.objects.errors import ApiRequest, ConflictError, NotFoundError
 
 MANAGER = "fleet-operator"
@@ -22,10 +21,13 @@ APPLY = "application/apply-patch+yaml"
 """Server-side apply, which takes back the fields that are no longer given:
 https://kubernetes.io/docs/reference/using-api/server-side-apply/"""
 ADMISSION = "admissionregistration.k8s.io"
-USERS = ("policy", "30-rollout-users.yaml")
-"""The manifest by which the API server says who asks for something in a Rollout."""
-PROVES = ("matchConstraints", "variables", "validations", "failurePolicy")
-BINDS = ("policyName", "validationActions")
+USERS = "fleet-rollout-users"
+"""The name of the objects by which the API server says who asks for something in a Rollout."""
+KEYS = {
+    "ValidatingAdmissionPolicy": ("matchConstraints", "variables", "validations", "failurePolicy"),
+    "ValidatingAdmissionPolicyBinding": ("policyName", "validationActions"),
+}
+"""What of each of these objects has to be as fleet installs it."""
 
 JsonObject = Mapping[str, Any]
 
@@ -79,23 +81,16 @@ async def create_rollout(transport: Transport, name: str, spec: Struct) -> None:
 
 async def why_unproven(transport: Transport) -> str:
     """Returns why the API server does not prove who asks for something in a Rollout; empty: it does."""
-    manifest = resources.files("fleet.kube.install").joinpath("manifests", *USERS)
-    policy, binding = yaml.safe_load_all(manifest.read_text(encoding="utf-8"))
-    for body, plural, keys in (
-        (policy, "validatingadmissionpolicies", PROVES),
-        (binding, "validatingadmissionpolicybindings", BINDS),
-    ):
-        name = body["metadata"]["name"]
-        request = ApiRequest(
-            verb="get", path=f"/apis/{ADMISSION}/v1/{plural}/{name}", group=ADMISSION, resource=plural
-        )
+    for manifest in (each for each in manifests(None, policy=True) if each.name == USERS):
+        resource = manifest.collection.rpartition("/")[2]
+        request = ApiRequest(verb="get", path=manifest.path, group=ADMISSION, resource=resource)
         try:
             found = msgspec.json.decode(await transport.call(request))
         except FleetError as error:
-            return f"{body['kind']} {name}: {error.message}"
-        spec = found.get("spec", {})
-        if not all(_holds(spec.get(key), body["spec"].get(key)) for key in keys if key in body["spec"]):
-            return f"{body['kind']} {name} is not the one that fleet cluster install applies"
+            return f"{manifest.kind} {USERS}: {error.message}"
+        spec, wanted = found.get("spec", {}), manifest.body["spec"]
+        if not all(_holds(spec.get(key), wanted.get(key)) for key in KEYS[manifest.kind] if key in wanted):
+            return f"{manifest.kind} {USERS} is not the one that fleet cluster install applies"
     return ""
 
 

@@ -39,8 +39,8 @@ def exposure(
     for a moment of which nothing is known.
     """
     if at is None:
-        now, policy = home.now(), home.policy_if_any()
-        status, coming = fleet_status(home, selection), _Coming(home, now).to
+        now, policy, rollouts = home.now(), home.policy_if_any(), Rollouts.load(home.store)
+        status, coming = fleet_status(home, selection, rollouts), _Coming(home, now, rollouts).to
     else:
         now, (status, policy), coming = at, moment_at(home, at, selection), _nothing
     nodes = [node for node in select(status, selection).nodes if node.state != "orphan"]
@@ -71,20 +71,17 @@ def vex_statements(paths: Iterable[Path]) -> tuple[VexStatement, ...]:
 
 
 class _Coming:
-    """What is on its way to each node. Rollouts and plans are read when the first exposed node asks."""
+    """What is on its way to each node. Plans are read when the first exposed node asks."""
 
-    def __init__(self, home: Home, now: datetime) -> None:
+    def __init__(self, home: Home, now: datetime, rollouts: Rollouts) -> None:
         self._home = home
         self._now = now
+        self._rollouts = rollouts
 
     def to(self, node: NodeRef) -> Sequence[ComingRelease]:
         """Returns what is on its way to the node: by an active rollout first, then by the newest plan that was not
         started."""
         return (*self._by_rollout.get(node, ()), *self._by_plan.get(node, ()))
-
-    @cached_property
-    def _rollouts(self) -> Rollouts:
-        return Rollouts.load(self._home.store)
 
     @cached_property
     def _by_rollout(self) -> dict[NodeRef, tuple[ComingRelease, ...]]:

@@ -37,11 +37,14 @@ if TYPE_CHECKING:
     from fleet.store.inventory.held import Waiting
 
 
-def fleet_status(home: Home, selection: Selection = EVERYTHING) -> FleetStatus:
-    """Returns the status of everything, or at least of the selection. Raises UsageError for an unknown cluster, site
+def fleet_status(
+    home: Home, selection: Selection = EVERYTHING, rollouts: Rollouts | None = None
+) -> FleetStatus:
+    """Returns the status of everything, or at least of the selection. `rollouts`: those of the journal, where they are
+    loaded already. Raises UsageError for an unknown cluster, site
     or pool: an empty status would look as if nothing were to be done."""
     chosen = home.clusters(selection.clusters)
-    rollouts = Rollouts.load(home.store)
+    rollouts = rollouts if rollouts is not None else Rollouts.load(home.store)
     known = known_in(home, chosen)
     policy = policy_for(home, known)
     stands = standstill(home, rollouts.active)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TypeVar
 
-from msgspec import Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from fleet.core.objects.node import NodeRef
@@ -107,4 +107,4 @@ def after_step(run: Run, ended: StepFinished, at: datetime) -> Run:
 
 def _value_or(value: T | UnsetType, before: T) -> T:
     """Returns the value of the record, or the previous value where the record has none."""
-    return before if isinstance(value, UnsetType) else value
+    return before if value is UNSET else value

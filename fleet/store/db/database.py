@@ -70,7 +70,7 @@ class SqlDatabase(Protocol):
 
 def is_row(row: Row, types: Sequence[type | tuple[type, ...]]) -> bool:
     """Returns whether the values have the types of a row: SQLite stores values of any type in any column."""
-    return all(isinstance(value, type_) for value, type_ in zip(row, types, strict=True))
+    return len(row) == len(types) and all(map(isinstance, row, types))
 
 
 def in_utc(at: datetime) -> datetime:

@@ -1,0 +1,52 @@
+"""The operator knows whether the API server proves who asks for something in a Rollout."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from fleet.app.operator.api import USERS, why_unproven
+from fleet.core.records.errors import FleetError
+from fleet.kube.client.transport import Transport
+from fleet.kube.install.installation import manifests
+from fleet.kube.objects.errors import ApiRequest
+
+
+class InstalledObjects:
+    """Answers GETs of the objects of this name as fleet installs them."""
+
+    def __init__(self) -> None:
+        self.bodies: dict[str, dict[str, Any]] = {
+            each.path: dict(each.body) for each in manifests(None, policy=True) if each.name == USERS
+        }
+
+    async def call(self, request: ApiRequest) -> bytes:
+        if request.path not in self.bodies:
+            raise FleetError("not found")
+        return msgspec.json.encode(self.bodies[request.path])
+
+    def unproven(self) -> str:
+        return asyncio.run(why_unproven(cast(Transport, self)))
+
+
+def test_what_fleet_installs_proves_who_asks() -> None:
+    objects = InstalledObjects()
+    assert [path.rpartition("/")[0].rpartition("/")[2] for path in objects.bodies] == [
+        "validatingadmissionpolicies",
+        "validatingadmissionpolicybindings",
+    ]
+    assert objects.unproven() == ""
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_missing_or_changed_object_proves_nothing(number: int) -> None:
+    objects = InstalledObjects()
+    path = list(objects.bodies)[number]
+    key = ("validations", "validationActions")[number]
+    objects.bodies[path] = {**objects.bodies[path], "spec": {**objects.bodies[path]["spec"], key: []}}
+    assert objects.unproven()
+    del objects.bodies[path]
+    assert "not found" in objects.unproven()
