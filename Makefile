@@ -15,13 +15,15 @@ PLAIN := tests/contract tests/playbooks tests/programs tests/property tests/simu
 	tests/machines/test_flatcar_partitions.py tests/machines/test_capabilities.py
 # Tests on real servers that start within seconds: the lab's API server, which Go builds once; kubectl; kind; ZooKeeper.
 SERVERS := tests/cluster/test_agent.py tests/cluster/test_build.py tests/cluster/test_contract.py \
-	tests/cluster/test_identity.py tests/cluster/test_install.py tests/cluster/test_job_hooks.py tests/cluster/test_kube.py tests/cluster/test_lab.py \
-	tests/cluster/test_rest.py tests/cluster/test_restored_etcd.py tests/cluster/test_chart.py tests/cluster/test_permissions.py tests/cluster/test_agent_attempts.py tests/chart tests/gates tests/registry tests/kubectl tests/kind tests/quorums
+	tests/cluster/test_identity.py tests/cluster/test_install.py tests/cluster/test_job_hooks.py tests/cluster/test_kube.py \
+	tests/cluster/test_lab.py tests/cluster/test_rest.py tests/cluster/test_restored_etcd.py tests/cluster/test_chart.py \
+	tests/cluster/test_permissions.py tests/cluster/test_agent_attempts.py tests/cluster/test_custom_resources.py \
+	tests/cluster/test_questions.py tests/chart tests/gates tests/registry tests/kubectl tests/kind tests/quorums
 # Whole rollouts on the lab's API server with faults, kills and overload: minutes each.
 ROLLOUTS := tests/cluster/test_kill_matrix.py tests/cluster/test_fencing.py tests/cluster/test_rollout.py \
 	tests/cluster/test_weather.py tests/cluster/test_scheduler.py tests/cluster/test_returns.py \
 	tests/cluster/test_control_plane.py tests/cluster/test_absence.py tests/cluster/test_annotation.py \
-	tests/cluster/test_quorum.py
+	tests/cluster/test_quorum.py tests/cluster/test_operator.py
 # Hosts that reboot, and etcd: tests that use both cores by themselves, or count elections.
 ALONE := tests/etcd tests/machines/test_faults.py tests/machines/test_agents.py \
 	tests/machines/test_operator.py tests/machines/test_stacked.py tests/machines/test_agent_faults.py tests/machines/test_without_agents.py \

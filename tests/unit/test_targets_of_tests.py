@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FILES = {str(each.relative_to(ROOT)) for each in (ROOT / "tests").rglob("test_*.py")}
 OF_CI = ("test", "test-real")
-BY_HAND = ("machines-test", "qemu")
+BY_HAND = ("machines-test", "qemu", "image-test")
 
 
 def files_of(target: str) -> list[str]:
