@@ -287,6 +287,7 @@ def test_everything_at_once_is_valid_yaml_with_unique_objects() -> None:
             "replicas": 3,
             "sshSecret": "fleet-ssh",
             "clustersSecret": "fleet-clusters",
+            "filesSecret": "fleet-files",
             "policyConfigMap": "fleet-policy",
             "extraArgs": ["--log-format", "json"],
             "jobNamespaces": ["team-a"],

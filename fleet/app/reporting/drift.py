@@ -8,7 +8,7 @@ from fleet.app.reporting.status import clusters_of, fleet_status, groups_in, kno
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.source_records import matching_of
-from fleet.core.drift.compare import drift
+from fleet.core.drift.compare import drift, part
 from fleet.core.drift.drift_report import DriftReport, OrphanReport
 from fleet.core.drift.known_elsewhere import RENAMED_FOR
 from fleet.core.drift.orphans import orphans
@@ -27,15 +27,7 @@ def drift_of(home: Home, selection: Selection) -> DriftReport:
     found = drift(status.nodes, policy, home.now())
     if selection == Selection():
         return found
-    chosen = {(row.cluster, row.name) for row in select(status, selection).nodes}
-    return DriftReport(
-        found.at,
-        len(chosen),
-        tuple(one for one in found.findings if (one.cluster, one.node) in chosen),
-        found.undecided,
-        found.not_reported,
-        found.etc_unknown,
-    )
+    return part(found, select(status, selection).nodes)
 
 
 def orphans_of(home: Home) -> OrphanReport:

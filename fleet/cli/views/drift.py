@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from itertools import groupby
 
 from rich.text import Text
 
 from fleet.cli.terminal.time_format import ago
-from fleet.core.drift.drift_report import DriftFinding, DriftReport, OrphanReport
+from fleet.core.drift.drift_report import DriftFinding, DriftReport, OrphanFinding, OrphanReport
 from fleet.core.text.counts import counted
 
 NODES_SHOWN = 5
+ORPHANS_SHOWN = 10
+"""Findings of one kind that the view of orphans shows."""
 CELLS = ("cluster", "site", "pool", "node", "kind", "expected", "found", "basis", "message", "remedy")
 
 
@@ -69,13 +73,23 @@ def cells(report: DriftReport) -> tuple[Sequence[str], Iterator[Sequence[object]
 
 
 def orphans(report: OrphanReport) -> Text:
-    """Returns the findings with their remedies."""
+    """Returns the first findings of each kind with their remedies, and how many there are."""
     if not report.findings:
         return Text("Every source agrees: there is no orphan.")
     text = Text()
-    for one in report.findings:
-        where = one.name if one.kind == "unseen-cluster" or not one.cluster else f"{one.cluster}/{one.name}"
-        age = f", for {ago(one.since, report.at)}" if one.since is not None else ""
-        text.append(where, "yellow").append(f": {one.message}{age} ").append(f"({one.kind})\n", "dim")
-        text.append(f"  -> {one.remedy}\n")
-    return text.append(f"{counted(len(report.findings), 'finding')}.")
+    for kind, found in groupby(report.findings, key=lambda one: one.kind):
+        members = list(found)
+        for one in members[:ORPHANS_SHOWN]:
+            text.append_text(_orphan(one, report.at))
+        if (rest := len(members) - ORPHANS_SHOWN) > 0:
+            text.append(f"and {rest:,} more ").append(f"({kind}): ", "dim").append("fleet orphans -o json\n")
+    kinds = Counter(one.kind for one in report.findings)
+    parts = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
+    return text.append(f"{counted(len(report.findings), 'finding')}: {parts}.")
+
+
+def _orphan(one: OrphanFinding, at: datetime) -> Text:
+    where = one.name if one.kind == "unseen-cluster" or not one.cluster else f"{one.cluster}/{one.name}"
+    age = f", for {ago(one.since, at)}" if one.since is not None else ""
+    text = Text().append(where, "yellow").append(f": {one.message}{age} ").append(f"({one.kind})\n", "dim")
+    return text.append(f"  -> {one.remedy}\n")

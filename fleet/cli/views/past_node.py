@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 from rich.text import Text
 
 from fleet.cli.terminal.columns import columns
-from fleet.cli.terminal.person import person
+from fleet.cli.terminal.person import persons_within
 from fleet.cli.terminal.time_format import ago
 from fleet.core.objects.machine import EtcChanges
 from fleet.core.reporting.past.node_details import NodeDetails
@@ -128,13 +128,7 @@ def _what(event: LifeEvent) -> str:
         "not-ready": f"not ready{f': {after}' if after else ''}",
         "staged": f"staged {after}" if after else f"{before} is no longer staged",
         "etc": f"in /etc: {' and '.join(part for part in (after, before and f'no longer {before}') if part)}",
-        "rollout": f"in rollout {_by(by)} to {after}",
-        "rollout-ended": f"{by}: {after}",
+        "rollout": f"in rollout {persons_within(by)} to {after}",
+        "rollout-ended": f"{by}: {persons_within(after)}",
     }
     return texts.get(event.kind, f"{event.kind} {before or 'none'} -> {after or 'none'}")
-
-
-def _by(starter: str) -> str:
-    """Returns `r-2 (ada)` for a rollout and the whole actor who started it."""
-    rollout, _, actor = starter.partition(" (")
-    return f"{rollout} ({person(actor.removesuffix(')'))})" if actor else rollout

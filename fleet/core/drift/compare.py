@@ -7,7 +7,7 @@ nothing is called drift: which half is right cannot be known.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 
 from msgspec import UNSET, Struct
@@ -52,9 +52,27 @@ def drift(nodes: Sequence[StatusNode], policy: Policy, now: datetime) -> DriftRe
         undecided += [split] if split is not None else []
         findings += _failed_units(members)
     findings.sort(key=lambda one: (one.pool, one.kind, one.cluster, one.node))
+    return _report(now, compared, findings, undecided)
+
+
+def part(report: DriftReport, nodes: Sequence[StatusNode]) -> DriftReport:
+    """Returns what the report of a fleet has about some of its nodes. What is undecided is so in their whole pools."""
+    compared = [node for node in nodes if node.state != "orphan"]
+    refs = {(node.cluster, node.name) for node in compared}
+    pools = {node.pool for node in compared}
+    findings = [one for one in report.findings if (one.cluster, one.node) in refs]
+    return _report(report.at, compared, findings, [one for one in report.undecided if one.pool in pools])
+
+
+def _report(
+    at: datetime,
+    compared: Sequence[StatusNode],
+    findings: Iterable[DriftFinding],
+    undecided: Iterable[UndecidedPool],
+) -> DriftReport:
     silent = sum(map(_is_silent, compared))
     no_etc = sum(node.etc is UNSET and not _is_silent(node) for node in compared)
-    return DriftReport(now, len(compared), tuple(findings), tuple(undecided), silent, no_etc)
+    return DriftReport(at, len(compared), tuple(findings), tuple(undecided), silent, no_etc)
 
 
 def _is_silent(node: StatusNode) -> bool:
@@ -115,9 +133,9 @@ def _failed_units(members: Sequence[StatusNode]) -> Iterator[DriftFinding]:
     for node in reporting:
         for unit in node.failed_units:
             others = failing[unit] - 1
-            where = f"failed on {others:,} other nodes too" if others else "failed on no other node"
+            where = counted(others, "other node") if others else "no other node"
             basis = f"{len(reporting) - failing[unit]:,} of {counted(len(reporting), 'node')}"
-            message = f"unit {unit} has failed; it {where} of the pool"
+            message = f"unit {unit} has failed; it failed on {where} of the pool"
             remedy = f"on the node: systemctl status {unit}; then systemctl restart {unit}"
             yield _finding(node, "failed-units", "running", unit, basis, message, remedy)
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from fleet.core.drift.drift_report import OrphanFinding, OrphanReport
 from fleet.core.drift.known_elsewhere import Departed, only_in_sources, renamed
+from fleet.core.objects import identity
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.policy.policy import Policy
 from fleet.core.reporting.node_state import KnownNode
@@ -15,6 +16,9 @@ from fleet.core.reporting.status import StatusCluster
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.steps import HAS_SLOT
 from fleet.core.sources.matching import NO_SOURCES, SourceMatching
+
+OTHERS_NAMED = 5
+"""How many other nodes a finding names: thousands of boards may have left the factory with one UUID."""
 
 LONG = timedelta(hours=1)
 """A node that has not been Ready for less is probably rebooting."""
@@ -136,20 +140,24 @@ def _slots(
 
 def _same_machine(seen: Sequence[KnownNode]) -> Iterator[OrphanFinding]:
     """Hardware ids that several nodes report: a machine that came back under another name, or copied ids."""
-    by_id: dict[str, list[NodeRef]] = {}
+    by_id: dict[str, list[KnownNode]] = {}
     for known in seen:
         if known.node is not None and known.node.system_uuid:
-            by_id.setdefault(known.node.system_uuid.lower(), []).append(known.ref)
-    for refs in by_id.values():
-        for ref in refs if len(refs) > 1 else ():
-            others = ", ".join(str(other) for other in refs if other != ref)
-            site = next(known.site for known in seen if known.ref == ref)
+            by_id.setdefault(identity.canonical_uuid(known.node.system_uuid), []).append(known)
+    for same in by_id.values():
+        for known in same if len(same) > 1 else ():
             yield OrphanFinding(
-                ref.cluster,
-                site,
-                ref.name,
+                known.cluster,
+                known.site,
+                known.name,
                 "same-machine",
                 None,
-                f"has the same system UUID as {others}",
+                f"has the same system UUID as {_others(known, same)}",
                 "delete the Node that is stale; if both machines exist, give each firmware a UUID of its own",
             )
+
+
+def _others(known: KnownNode, same: Sequence[KnownNode]) -> str:
+    named = [str(other.ref) for other in same[: OTHERS_NAMED + 1] if other is not known][:OTHERS_NAMED]
+    rest = len(same) - 1 - len(named)
+    return ", ".join(named) + (f" and {rest:,} more" if rest else "")

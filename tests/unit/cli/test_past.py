@@ -92,3 +92,13 @@ def test_history_names_users_by_their_names() -> None:
     shown = life(NodeLife("east", "n-1", events)).plain
     assert "in rollout r-2 (ada) to 1.1" in shown
     assert "in rollout r-3 (root@desk (login ada)) to 1.1" in shown
+
+
+def test_history_names_who_aborted_a_rollout_by_name() -> None:
+    at = datetime(2026, 10, 15, tzinfo=UTC)
+    why = "cancelled: aborted by ada (token, key 4254, token f67f) as root@desk"
+    ended = LifeEvent(at, "rollout-ended", after=why, by="r-2")
+    shown = life(NodeLife("east", "n-1", (ended,))).plain
+    assert "r-2: cancelled: aborted by ada" in shown
+    assert "token" not in shown
+    assert "desk" not in shown

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from fleet.app.rollouts.rollouts import RolloutSummary
 from fleet.cli.terminal.columns import Cell, columns
-from fleet.cli.terminal.person import person
+from fleet.cli.terminal.person import person, persons_within
 from fleet.cli.terminal.time_format import ago, clock
 from fleet.cli.views.rollout_page.gates import gate_lines, hook_lines
 from fleet.cli.views.rollout_page.standstill import standing_still
@@ -224,7 +224,7 @@ def _failed(scene: RolloutScene) -> Iterator[Text]:
             kept = "" if run.slot else " (released)" if run.begun is not None else ""
             yield Text(f"  {name(scene.rollout, run.node)}  failed: {run.why}{kept}", "red")
         elif run.step is Step.CANCELLED and run.begun is not None:
-            yield Text(f"  {name(scene.rollout, run.node)}  cancelled: {run.why}", "yellow")
+            yield Text(f"  {name(scene.rollout, run.node)}  cancelled: {persons_within(run.why)}", "yellow")
 
 
 def _waiting(scene: RolloutScene) -> Iterator[Text]:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from fleet.core.drift.compare import drift
+from fleet.core.drift.compare import drift, part
 from fleet.core.drift.drift_report import DriftReport
 from fleet.core.drift.kernel_arguments import differences, shared_arguments
 from fleet.core.policy.policy import Policy, Pool
@@ -128,3 +128,16 @@ def test_nodes_found_are_a_minority(packages: list[str]) -> None:
     answer = report(members)
     assert len(answer.findings) * 2 < len(members)
     assert not (answer.findings and answer.undecided)
+
+
+def test_part_of_a_fleet_counts_its_own_nodes() -> None:
+    silent = replace(NODE, name="s-1", pool="storage", version="", kernel_arguments="")
+    split = [replace(NODE, name=f"x-{number}", pool="split", layered=(str(number),)) for number in range(4)]
+    members = [*nodes(4, kubelet="v1.20.0"), silent, *split]
+    whole = report(members)
+    chosen = part(whole, members[:2])
+    assert (whole.nodes, whole.etc_unknown, whole.not_reported, len(whole.findings)) == (10, 9, 1, 1)
+    assert [one.pool for one in whole.undecided] == ["split"]
+    assert chosen == DriftReport(NOW, 2, (), (), 0, 2)
+    assert part(whole, split).undecided == whole.undecided
+    assert part(whole, members) == whole

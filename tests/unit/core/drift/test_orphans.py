@@ -80,6 +80,24 @@ def test_machine_that_is_known_by_two_names() -> None:
     assert kinds(known(), other) == ["same-machine", "same-machine"]
 
 
+def test_machine_with_two_names_is_found_in_either_order_of_its_bytes() -> None:
+    first = replace(NODE, system_uuid="00112233-4455-6677-8899-aabbccddeeff")
+    second = replace(NODE, name="w-2", uid="uid-2", system_uuid="33221100-5544-7766-8899-AABBCCDDEEFF")
+    other = known(second, replace(MACHINE, name="w-2"), "w-2")
+    assert kinds(known(first), other) == ["same-machine", "same-machine"]
+
+
+def test_finding_names_a_few_of_the_many_nodes_with_one_uuid() -> None:
+    boards = [
+        known(replace(NODE, name=name, uid=name), replace(MACHINE, name=name), name)
+        for name in (f"w-{number}" for number in range(40))
+    ]
+    found = orphans(boards, (CLUSTER,), POLICY, (), {}, NOW).findings
+    assert len(found) == 40
+    assert all(one.message.count("east/w-") == 5 and "34 more" in one.message for one in found)
+    assert all(f"east/{one.name}," not in one.message for one in found)
+
+
 def test_nothing_is_said_about_nodes_of_a_cluster_that_does_not_answer() -> None:
     away = replace(CLUSTER, reachable=False)
     assert kinds(known(node=None), cluster=away, rollouts=(rollout(Step.FAILED, slot=True),)) == [
