@@ -77,9 +77,15 @@ def rollout_of(asked: AskedRollout, rollouts: Iterable[Rollout]) -> Rollout | No
         begun = rollout.start.object
         if isinstance(begun, StartObject) and begun.uid == asked.uid:
             return rollout
-        if rollout.id == asked.name:
+        if rollout.id == asked.name and _has_plan(rollout, asked.spec.plan):
             return rollout
     return None
+
+
+def _has_plan(rollout: Rollout, plan: str | UnsetType) -> bool:
+    """Returns whether the rollout may be that of an object which names this plan. After an older copy of the database was
+    restored, another rollout gets the id again."""
+    return isinstance(plan, UnsetType) or rollout.start.plan.startswith(plan)
 
 
 class RolloutCommands:
@@ -169,7 +175,7 @@ class RolloutCommands:
         refused: FleetError | None = None
         given = self._votes(made)
         for vote in asked.spec.votes:
-            if not made.plan_id.startswith(vote.plan) or (vote.user, vote.verdict) in given:
+            if not _names(vote.plan, made) or (vote.user, vote.verdict) in given:
                 continue
             try:
                 self._give(vote, made, asked)
@@ -206,6 +212,12 @@ class RolloutCommands:
         """Returns the home as it acts for this user."""
         identity = Identity(user, "kubernetes", self._cluster)
         return Home(self._home.path, self._home.database, self._home.warn, user=identity)
+
+
+def _names(name: str, made: Plan) -> bool:
+    """Returns whether the name is that of the plan, as its status shows it or longer. A shorter one may be that of a plan
+    that nobody has seen."""
+    return made.plan_id.startswith(name) and name.startswith(short_id(made.plan_id))
 
 
 def _waiting(made: Plan, state: PlanState) -> PlannedRollout:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from fleet.core.custom_resources.condition import ConditionState, updated
 from fleet.core.custom_resources.condition_reason import ConditionReason as Why
@@ -101,14 +102,19 @@ def waiting_status(
 
 
 def refused_status(before: RolloutStatus, message: str, now: datetime, generation: int) -> RolloutStatus:
-    """Returns the status of a Rollout that cannot be planned or begun, or whose last change is refused."""
+    """Returns the status of a Rollout that cannot be planned or begun. The plan that was made for it, which approvals are
+    about, stays, and so does the rollout that it once had: it must not be carried out again."""
     states = (
         ConditionState("Ready", "False", Why.REFUSED, message),
         ConditionState("Progressing", "False", Why.REFUSED, message),
         ConditionState("Complete", "False", Why.NOT_COMPLETE, ""),
     )
-    return RolloutStatus(
-        observed_generation=generation, conditions=updated(before.conditions, states, generation, now)
+    return replace(
+        before,
+        observed_generation=generation,
+        conditions=updated(before.conditions, states, generation, now),
+        held=(),
+        expected_end=UNSET,
     )
 
 
