@@ -41,7 +41,7 @@ def glance(status: FleetStatus, past: bool = False) -> Text:
     """Returns a row for each pool in each cluster, and below what an operator should know of first. `past`: the status
     is that of a past moment, which no sync makes newer."""
     if not status.clusters:
-        return Text(NO_CLUSTERS)
+        return Text("\n").join([Text(NO_CLUSTERS), *_known(status)])
     head = ("SITE", "CLUSTER", "POOL", "NODES", "PATCHED", "TARGET", "ROLLOUT", "ETA")
     table = columns(head, list(_rows(status)), right=(3, 4))
     return Text("\n").join([table, *_below(status, past)])
@@ -85,6 +85,12 @@ def _unreachable(cluster: StatusCluster, now: datetime, *, whole: bool = False) 
     return Text(f"{text} (last seen {clock(cluster.last_seen, now)})" if whole else text, "red")
 
 
+def _known(status: FleetStatus) -> Iterator[Text]:
+    if status.only_in_sources:
+        parts = [f"{count:,} in {source}" for source, count in status.only_in_sources.items()]
+        yield Text(f"Known:  machines that no cluster has: {', '.join(parts)} (fleet orphans)", "yellow")
+
+
 def _below(status: FleetStatus, past: bool) -> Iterator[Text]:
     if status.summary.kernels:
         kernels = list(status.summary.kernels.items())
@@ -111,9 +117,7 @@ def _below(status: FleetStatus, past: bool) -> Iterator[Text]:
     for cluster in status.clusters:
         for apart in cluster.skew:
             yield Text(f"Skew:   {cluster.name}: {apart} (fleet lint)", "yellow")
-    if status.only_in_sources:
-        parts = [f"{count:,} in {source}" for source, count in status.only_in_sources.items()]
-        yield Text(f"Known:  machines that no cluster has: {', '.join(parts)} (fleet orphans)", "yellow")
+    yield from _known(status)
     if status.standstill is not None:
         yield standing_still(status.standstill, "Control: ")
     for pool in status.policies or ():
