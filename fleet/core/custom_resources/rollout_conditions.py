@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
-from fleet.core.custom_resources.condition import ConditionState, updated
+from fleet.core.custom_resources.condition import ConditionState, shown, updated
 from fleet.core.custom_resources.condition_reason import ConditionReason as Why
 from fleet.core.custom_resources.condition_reason import foremost, reason_of
 from fleet.core.custom_resources.rollout import HeldNodes, RolloutStatus
@@ -145,7 +145,7 @@ def _groups(held: HeldByNode) -> Iterator[HeldNodes]:
     messages = {str(each.reason): each.message for each in reversed(found)}
     ordered = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
     for code, nodes in ordered[:MOST_HELD]:
-        yield HeldNodes(code, nodes, messages[code])
+        yield HeldNodes(code, nodes, shown(messages[code]))
 
 
 def _approved(rollout: Rollout) -> ConditionState:
