@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from msgspec import UNSET
 from msgspec.structs import asdict, fields
 from rich.text import Text
 
@@ -14,6 +15,7 @@ from fleet.cli.terminal.time_format import ago, clock
 from fleet.cli.views.policies.standing import why_waiting
 from fleet.cli.views.rollout_page.standstill import standing_still
 from fleet.core.notifications.overview import UndeliveredMessages
+from fleet.core.objects.machine import EtcChanges
 from fleet.core.reporting.node_state import WIDE, StatusNode
 from fleet.core.reporting.selection import ATTENTION
 from fleet.core.reporting.status import FleetStatus, StatusCluster, StatusPool, StatusQuorum
@@ -259,7 +261,9 @@ def _cell(value: object) -> object:
         return "; ".join(value)
     if isinstance(value, datetime):
         return value.isoformat()
-    return "" if value is None else str(value).lower() if isinstance(value, bool) else value
+    if isinstance(value, EtcChanges):
+        return "; ".join([*value.changed, *([f"and {value.more:,} more"] if value.more else [])])
+    return "" if value is None or value is UNSET else str(value).lower() if isinstance(value, bool) else value
 
 
 def cluster_list(clusters: Sequence[StatusCluster], now: datetime) -> Text:

@@ -57,8 +57,8 @@ def exposure(
     site: Annotated[Names, typer.Option(metavar="NAME", help="Only this site.")] = None,
     pool: Annotated[Names, typer.Option(metavar="NAME", help="Only this pool.")] = None,
     at: Annotated[
-        str, typer.Option("--at", metavar="WHEN", help="As it was at this moment: 2026-09-01, -7d.")
-    ] = "",
+        str | None, typer.Option("--at", metavar="WHEN", help="As it was at this moment: 2026-09-01, -7d.")
+    ] = None,
     output: Annotated[
         ExposureFormat,
         typer.Option("--output", "-o", help="wide and csv have a row for each node; vex is OpenVEX 0.2.0."),
@@ -78,10 +78,9 @@ def exposure(
     questions = _questions(condition, version or (), package or (), advisory or ())
     selection = Selection(tuple(cluster or ()), tuple(site or ()), tuple(pool or ()))
     home = home_of(context)
-    found = find(
-        home, questions, selection, moment_of(home, at, "--at") if at else None, vex_statements(vex or ())
-    )
-    if at and output in ("table", "wide"):
+    moment = moment_of(home, at, "--at") if at is not None else None
+    found = find(home, questions, selection, moment, vex_statements(vex or ()))
+    if moment is not None and output in ("table", "wide"):
         note(heading(found.at))
     _print(found, output)
     if any(answer.counts["affected"] for answer in found.answers):
