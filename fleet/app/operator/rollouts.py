@@ -165,7 +165,9 @@ class RolloutCommands:
         """Returns the plan of the object: the one that it names or was made for it before, or else a new one."""
         for name in (asked.spec.plan, asked.before.plan):
             if isinstance(name, str):
-                return stored(user, name)
+                made = stored(user, name)
+                _refuse_other(made, asked, pools)
+                return made
         version = asked.spec.version
         return plan(user, pools, "" if isinstance(version, UnsetType) else version)
 
@@ -212,6 +214,21 @@ class RolloutCommands:
         """Returns the home as it acts for this user."""
         identity = Identity(user, "kubernetes", self._cluster)
         return Home(self._home.path, self._home.database, self._home.warn, user=identity)
+
+
+def _refuse_other(made: Plan, asked: AskedRollout, pools: Iterable[str]) -> None:
+    """Raises UsageError for a plan of other pools or another version than the object has, which its readers go by."""
+    version = asked.spec.version
+    if set(made.pools) != set(pools):
+        raise UsageError(
+            f"plan {short_id(made.plan_id)} is for {', '.join(made.pools)}, not for {', '.join(pools)}",
+            "another Rollout, with spec.policies as the plan has them",
+        )
+    if isinstance(version, str) and made.target.version != version:
+        raise UsageError(
+            f"plan {short_id(made.plan_id)} is for version {made.target.version}, not {version}",
+            "another Rollout, with spec.version as the plan has it, or without",
+        )
 
 
 def _names(name: str, made: Plan) -> bool:

@@ -9,16 +9,18 @@ import msgspec
 import pytest
 
 from fleet.app.operator.rollout_objects import RolloutObjects
+from fleet.app.planning.plans import plan
 from fleet.app.rollouts.commands import send_command
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.wiring.home import Home
 from fleet.core.custom_resources.rollout import RolloutStatus
+from fleet.core.planning.plan import short_id
 from fleet.core.rollout.codec import to_record
 from fleet.core.rollout.decisions import RolloutFinished
 from fleet.core.rollout.rollout import RolloutState
 from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.transport import Transport
-from fleet.lab.simulation.builders import NEW
+from fleet.lab.simulation.builders import NEW, OLD
 from fleet.system.clock import WallClock
 from tests.unit.app.homes import POLICY, a_home, a_started_rollout, small_cluster
 
@@ -173,11 +175,28 @@ def test_plan_waits_for_the_votes_of_others_and_starts_then(tmp_path: Path) -> N
     assert (status.rollout, status.approved_by) == ("r-1", ("bob",))
 
 
+@pytest.mark.parametrize(
+    ("named", "spec"), [("workers", {"policies": ["storage"]}), (NEW.version, {"version": OLD.version})]
+)
+def test_plan_of_other_nodes_or_another_version_is_refused(
+    tmp_path: Path, named: str, spec: dict[str, object]
+) -> None:
+    storage = POLICY[POLICY.index("  - name: workers") :].replace("workers", "storage")
+    home = a_home(tmp_path / "home", policy=POLICY + storage)
+    kept = plan(home, ["workers"], NEW.version, keep=True)
+    asked = an_object(plan=short_id(kept.plan_id))
+    asked["spec"] |= spec
+    objects = sync(home)
+    (wanted,) = objects.wanted({"november": asked}, POOLS | {"storage": "storage"})
+    assert named in ready(wanted.status)[2] and ready(wanted.status)[1] == "Refused"
+    assert rollouts(home) == []
+
+
 def test_vote_for_less_than_the_plans_name_does_not_count(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home", policy=APPROVALS)
     asked = an_object()
-    plan = str(look(home, asked).plan)
-    asked["spec"]["votes"] = [{"user": "bob", "plan": plan[:3]}]
+    shown = str(look(home, asked).plan)
+    asked["spec"]["votes"] = [{"user": "bob", "plan": shown[:3]}]
     assert (look(home, asked).approved_by, rollouts(home)) == ((), [])
 
 
