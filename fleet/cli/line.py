@@ -80,8 +80,7 @@ def _print_fleet_error(error: FleetError) -> int:
     from fleet.core.records.errors import ConfigError, HeldError
 
     if isinstance(error, ConfigError):
-        count = len(error.problems)
-        _print(f"error: {count} problem{'' if count == 1 else 's'} in the configuration")
+        _print(f"error: {error.count:,} problem{'' if error.count == 1 else 's'} in {error.where}")
         for problem in error.problems:
             _print(f"  {problem}")
     else:

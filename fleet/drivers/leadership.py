@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from fleet.core.records.errors import FleetError
+from fleet.core.records.errors import FleetError, StoreError
 from fleet.core.records.held import Held
 from fleet.core.records.leadership import Leadership
 from fleet.core.records.reasons.reason import Reason
@@ -35,13 +35,21 @@ def handing_over(reasons: Iterable[tuple[Held, ...]]) -> Held | None:
 
 
 async def until_led(lease: DatabaseLease, wall: Callable[[], datetime], seconds: float) -> bool:
-    """Waits until a controller leads, at most so many seconds; returns whether one does."""
+    """Waits until a controller leads, at most so many seconds; returns whether one does. A database that does not answer
+    is asked again: whoever leads next has to wait for it too."""
     end = asyncio.get_running_loop().time() + seconds
-    while lease.current(wall()) is None:
+    while not _is_led(lease, wall()):
         if asyncio.get_running_loop().time() >= end:
             return False
         await asyncio.sleep(0.2)
     return True
+
+
+def _is_led(lease: DatabaseLease, at: datetime) -> bool:
+    try:
+        return lease.current(at) is not None
+    except StoreError:
+        return False
 
 
 class ClusterLease:

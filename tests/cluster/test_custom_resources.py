@@ -13,13 +13,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from fleet.app.operator.api import why_unproven
 from fleet.core.custom_resources.condition import ConditionState, updated
 from fleet.core.custom_resources.policy_conditions import ObjectMistakes, PolicyFacts, upgrade_policy_status
 from fleet.core.custom_resources.policy_objects import UpgradePolicyStatus
 from fleet.core.custom_resources.rollout import RolloutStatus
 from fleet.lab.simulation.builders import START
 from tests.cluster.conftest import Environment
-from tests.cluster.installed import installed
+from tests.cluster.installed import installed, with_transport
 from tests.cluster.rest import Cluster, Json
 from tests.kubectl.programs import built
 from tests.unit.config.objects import rich
@@ -56,6 +57,10 @@ def kinds(testbed: Environment) -> Iterator[Path]:
     with installed(testbed.kubeconfig, policy=True):
         yield testbed.kubeconfig
     testbed.baseline.restore(Cluster(testbed.kubeconfig))
+
+
+def test_admission_policy_as_installed_is_taken_for_the_proof_of_users(kinds: Path) -> None:
+    assert with_transport(kinds, why_unproven) == ""
 
 
 MISTAKES: list[tuple[str, Json, str]] = [

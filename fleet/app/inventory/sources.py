@@ -29,6 +29,8 @@ LARGEST = 64 << 20
 """The size of the largest file that is read, in bytes."""
 FILES_MOST = 100_000
 REMEDY = "give a CSV, the output of ansible-inventory --list, or the facts of ansible -m setup --tree FOLDER"
+WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
+"""How the files of Excel and LibreOffice begin: zip archives, and compound files (.xls)."""
 TAKEN = ("kubelet", "agent", "ssh", "playbook")
 """Sources that fleet reads itself."""
 _NAME = re.compile(r"[A-Za-z0-9](?:[\w.-]{0,61}[A-Za-z0-9])?")
@@ -170,6 +172,8 @@ def _content(path: Path, now: datetime) -> tuple[bytes, datetime]:
             content = file.read(LARGEST + 1)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}", REMEDY) from None
+    if content.startswith(WORKBOOKS):
+        raise UsageError(f"{path} is a workbook or an archive, and no CSV", "save its sheet as CSV in UTF-8")
     if len(content) > LARGEST:
         raise UsageError(f"{path} is larger than {LARGEST >> 20} MiB", REMEDY)
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -23,13 +23,23 @@ https://kubernetes.io/docs/reference/using-api/server-side-apply/"""
 ADMISSION = "admissionregistration.k8s.io"
 USERS = "fleet-rollout-users"
 """The name of the objects by which the API server says who asks for something in a Rollout."""
-KEYS = {
-    "ValidatingAdmissionPolicy": ("matchConstraints", "variables", "validations", "failurePolicy"),
-    "ValidatingAdmissionPolicyBinding": ("policyName", "validationActions"),
-}
-"""What of each of these objects has to be as fleet installs it."""
+ADDED = {"matchPolicy": "Equivalent", "namespaceSelector": {}, "objectSelector": {}, "scope": "*"}
+"""The defaults that the API server adds to these objects. Whatever else is added could make an exception."""
 
 JsonObject = Mapping[str, Any]
+
+
+async def each_one(requests: Iterable[Awaitable[None]]) -> None:
+    """Awaits the requests one after another; one that fails keeps none from being sent. Raises the first FleetError at the
+    end."""
+    failed: FleetError | None = None
+    for request in requests:
+        try:
+            await request
+        except FleetError as error:
+            failed = failed or error
+    if failed is not None:
+        raise failed
 
 
 async def apply_status(transport: Transport, kind: str, name: str, uid: str, status: Struct) -> None:
@@ -88,9 +98,8 @@ async def why_unproven(transport: Transport) -> str:
             found = msgspec.json.decode(await transport.call(request))
         except FleetError as error:
             return f"{manifest.kind} {USERS}: {error.message}"
-        spec, wanted = found.get("spec", {}), manifest.body["spec"]
-        if not all(_holds(spec.get(key), wanted.get(key)) for key in KEYS[manifest.kind] if key in wanted):
-            return f"{manifest.kind} {USERS} is not the one that fleet cluster install applies"
+        if not _holds(found.get("spec"), manifest.body["spec"]):
+            return f"{manifest.kind} {USERS} is not the one that the Helm chart applies"
     return ""
 
 
@@ -99,7 +108,8 @@ def _holds(found: Any, wanted: Any) -> bool:
     match wanted:
         case dict():
             return isinstance(found, dict) and all(
-                _holds(found.get(key), value) for key, value in wanted.items()
+                _holds(found.get(key, ADDED.get(key)), wanted.get(key, ADDED.get(key)))
+                for key in found.keys() | wanted.keys()
             )
         case list():
             return isinstance(found, list) and len(found) == len(wanted) and all(map(_holds, found, wanted))

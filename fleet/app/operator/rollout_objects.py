@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
-from fleet.app.operator.api import apply_status, create_rollout
+from fleet.app.operator.api import apply_status, create_rollout, each_one
 from fleet.app.operator.rollouts import (
     AskedRollout,
     PlannedRollout,
@@ -76,11 +77,13 @@ class RolloutObjects:
         Raises FleetError."""
         pools = {str(each["metadata"]["name"]): policy_name(each) for each in policies if _is_pool(each)}
         wanted = await asyncio.to_thread(self.wanted, dict(objects), pools)
-        for each in wanted:
-            if each.status != each.before:
-                await apply_status(self._transport, ROLLOUT, each.name, each.uid, each.status)
-        for name, spec in await asyncio.to_thread(self.missing, objects, pools):
-            await create_rollout(self._transport, name, spec)
+        missing = await asyncio.to_thread(self.missing, objects, pools)
+        changed = (each for each in wanted if each.status != each.before)
+        statuses = (
+            apply_status(self._transport, ROLLOUT, each.name, each.uid, each.status) for each in changed
+        )
+        made = (create_rollout(self._transport, name, spec) for name, spec in missing)
+        await each_one(chain(statuses, made))
 
     def wanted(self, objects: Mapping[str, JsonObject], pools: Mapping[str, str]) -> list[WantedStatus]:
         """Carries out what the objects ask for, and returns the status that each of them is to have. `pools`: the pool of
@@ -187,7 +190,7 @@ class RolloutObjects:
         if self.unproven:
             raise HeldError(
                 f"nobody proves who asks for this: {self.unproven}",
-                "fleet cluster install applies it; or fleet rollout start, pause, resume, abort",
+                "the Helm chart applies it; or fleet rollout start, pause, resume, abort",
             )
 
 

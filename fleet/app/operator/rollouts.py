@@ -77,9 +77,15 @@ def rollout_of(asked: AskedRollout, rollouts: Iterable[Rollout]) -> Rollout | No
         begun = rollout.start.object
         if isinstance(begun, StartObject) and begun.uid == asked.uid:
             return rollout
-        if rollout.id == asked.name:
+        if rollout.id == asked.name and _has_plan(rollout, asked.spec.plan):
             return rollout
     return None
+
+
+def _has_plan(rollout: Rollout, plan: str | UnsetType) -> bool:
+    """Returns whether the rollout may be that of an object which names this plan. After an older copy of the database was
+    restored, another rollout gets the id again."""
+    return isinstance(plan, UnsetType) or rollout.start.plan.startswith(plan)
 
 
 class RolloutCommands:
@@ -159,7 +165,9 @@ class RolloutCommands:
         """Returns the plan of the object: the one that it names or was made for it before, or else a new one."""
         for name in (asked.spec.plan, asked.before.plan):
             if isinstance(name, str):
-                return stored(user, name)
+                made = stored(user, name)
+                _refuse_other(made, asked, pools)
+                return made
         version = asked.spec.version
         return plan(user, pools, "" if isinstance(version, UnsetType) else version)
 
@@ -169,7 +177,7 @@ class RolloutCommands:
         refused: FleetError | None = None
         given = self._votes(made)
         for vote in asked.spec.votes:
-            if not made.plan_id.startswith(vote.plan) or (vote.user, vote.verdict) in given:
+            if not _names(vote.plan, made) or (vote.user, vote.verdict) in given:
                 continue
             try:
                 self._give(vote, made, asked)
@@ -206,6 +214,27 @@ class RolloutCommands:
         """Returns the home as it acts for this user."""
         identity = Identity(user, "kubernetes", self._cluster)
         return Home(self._home.path, self._home.database, self._home.warn, user=identity)
+
+
+def _refuse_other(made: Plan, asked: AskedRollout, pools: Iterable[str]) -> None:
+    """Raises UsageError for a plan of other pools or another version than the object has, which its readers go by."""
+    version = asked.spec.version
+    if set(made.pools) != set(pools):
+        raise UsageError(
+            f"plan {short_id(made.plan_id)} is for {', '.join(made.pools)}, not for {', '.join(pools)}",
+            "another Rollout, with spec.policies as the plan has them",
+        )
+    if isinstance(version, str) and made.target.version != version:
+        raise UsageError(
+            f"plan {short_id(made.plan_id)} is for version {made.target.version}, not {version}",
+            "another Rollout, with spec.version as the plan has it, or without",
+        )
+
+
+def _names(name: str, made: Plan) -> bool:
+    """Returns whether the name is that of the plan, as its status shows it or longer. A shorter one may be that of a plan
+    that nobody has seen."""
+    return made.plan_id.startswith(name) and name.startswith(short_id(made.plan_id))
 
 
 def _waiting(made: Plan, state: PlanState) -> PlannedRollout:

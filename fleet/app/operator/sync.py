@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from fleet.app.operator.api import apply_status, why_unproven
+from fleet.app.operator.api import apply_status, each_one, why_unproven
 from fleet.app.operator.policy import AssembledPolicy, assembled, put_in_force
 from fleet.app.operator.rollout_objects import RolloutObjects
 from fleet.app.operator.statuses import ObjectStatus, known, statuses
@@ -26,6 +26,8 @@ SETTLE = 2.0
 """Seconds without a change after which the objects are read: users apply several, one after another."""
 LOOK = 5.0
 """Seconds between two looks at the rollouts of the database."""
+MOST_SETTLING = 5
+"""How often SETTLE is waited for at most, where objects change all the time."""
 REPORT = 30.0
 """Seconds between two readings of the whole fleet for the statuses of the policy's objects."""
 
@@ -33,16 +35,26 @@ REPORT = 30.0
 class ObjectSync:
     """Follows the objects of one cluster. Only the controller that leads writes to them."""
 
-    def __init__(self, home: Home, cluster: str, transport: Transport, show: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        home: Home,
+        cluster: str,
+        transport: Transport,
+        show: Callable[[str], None],
+        watched: WatchedObjects | None = None,
+    ) -> None:
+        """`watched`: the objects; None: those of the API server that `transport` reaches."""
         self._home = home
         self._transport = transport
         self._show = show
-        self._watched = WatchedObjects(transport, WallClock())
+        self._watched = watched or WatchedObjects(transport, WallClock())
         self._rollouts = RolloutObjects(home, cluster, transport)
         self._policy = AssembledPolicy("")
+        self._policy_due = False
+        """The objects have changed since they were put in force."""
         self._reported_at: float | None = None
-        self._logged: set[str] = set()
-        """The problems that were logged, as long as they are there."""
+        self._logged: dict[str, list[str]] = {}
+        """The problems that were logged last, by what they are about."""
 
     async def watch(self) -> None:
         """Watches the objects until it is cancelled."""
@@ -56,17 +68,22 @@ class ObjectSync:
 
     async def run(self) -> None:
         """Works until it is cancelled."""
-        loop = asyncio.get_running_loop()
         while True:
-            changed = await self._changed()
-            if changed:
-                await self._read_policy()
-            if not self._watched.unread and await asyncio.to_thread(self._leads):
-                due = self._reported_at is None or loop.time() - self._reported_at >= REPORT
-                await self._logging("rollouts", self._rollouts_pass)
-                if changed or due:
-                    self._reported_at = loop.time()
-                    await self._logging("statuses", self._statuses_pass)
+            await self.look(changed=await self._changed())
+
+    async def look(self, changed: bool) -> None:
+        """Puts the policy in force if the objects have changed, or if that was not possible before; then does what the
+        Rollouts ask for and writes statuses, if this controller leads."""
+        loop = asyncio.get_running_loop()
+        self._policy_due = self._policy_due or changed
+        if self._policy_due:
+            self._policy_due = not await self._read_policy()
+        if not self._watched.unread and await asyncio.to_thread(self._leads):
+            due = self._reported_at is None or loop.time() - self._reported_at >= REPORT
+            await self._logging("rollouts", self._rollouts_pass)
+            if changed or due:
+                self._reported_at = loop.time()
+                await self._logging("statuses", self._statuses_pass)
 
     async def _changed(self) -> bool:
         """Waits for a change of the objects that has settled, at most LOOK seconds; returns whether there was one."""
@@ -76,7 +93,9 @@ class ObjectSync:
                 await news.wait()
         except TimeoutError:
             return False
-        while news.is_set():
+        for _ in range(MOST_SETTLING):
+            if not news.is_set():
+                break
             news.clear()
             await asyncio.sleep(SETTLE)
         return True
@@ -88,18 +107,18 @@ class ObjectSync:
             return False
         found = await asyncio.to_thread(assembled, self._home, self._watched.policy)
         self._policy = found
-        for name, problems in found.problems.items():
-            self._log("policy", f"{name}: {'; '.join(problems)}")
+        problems = [f"{name}: {'; '.join(each)}" for name, each in found.problems.items()]
         try:
             written = await asyncio.to_thread(put_in_force, self._home, found)
         except UsageError as error:
             if not found.problems:
                 raise
-            self._log("policy", error.full_message)
+            self._log("policy", *problems, error.full_message)
             return False
         except (FleetError, OSError) as error:
-            self._log("policy", f"the policy cannot be put in force: {error}")
+            self._log("policy", *problems, f"the policy cannot be put in force: {error}")
             return False
+        self._log("policy", *problems)
         if written:
             self._show("the policy of the cluster's objects is in force")
         return True
@@ -113,19 +132,25 @@ class ObjectSync:
     async def _statuses_pass(self) -> None:
         objects = self._watched.policy
         found = await asyncio.to_thread(known, self._home, self._rollouts.names)
-        for each in await asyncio.to_thread(lambda: list(statuses(objects, self._policy, found))):
-            await write(self._transport, each, self._watched.find(each.kind, each.name))
+        wanted = await asyncio.to_thread(lambda: list(statuses(objects, self._policy, found)))
+        there = [(each, self._watched.find(each.kind, each.name)) for each in wanted]
+        await each_one(write(self._transport, *pair) for pair in there)
 
     async def _logging(self, what: str, work: Callable[[], Any]) -> None:
         try:
             await work()
         except FleetError as error:
             self._log(what, f"{what}: {error.full_message}")
+        else:
+            self._log(what)
 
-    def _log(self, what: str, message: str) -> None:
-        if message not in self._logged:
-            self._logged.add(message)
-            LOG.warning("%s", message)
+    def _log(self, what: str, *problems: str) -> None:
+        """Logs those of the present problems that were not there before."""
+        before = self._logged.get(what, [])
+        self._logged[what] = list(problems)
+        for problem in problems:
+            if problem not in before:
+                LOG.warning("%s", problem)
 
     def _leads(self) -> bool:
         try:

@@ -36,8 +36,10 @@ class WatchedKind:
         self._news.set()
 
     def upsert(self, found: JsonObject) -> None:
+        before = self.objects.get(_name(found))
         self.objects[_name(found)] = self._whole(found)
-        self._news.set()
+        if before is None or _spec_of(before) != _spec_of(found):
+            self._news.set()
 
     def delete(self, found: JsonObject) -> None:
         self.objects.pop(_name(found), None)
@@ -53,19 +55,19 @@ class WatchedObjects:
 
     def __init__(self, transport: Transport, clock: Clock) -> None:
         self.news = asyncio.Event()
-        """Set when an object has changed."""
-        self._kinds = {kind: WatchedKind(kind, transport, clock, self.news) for kind in RESOURCES}
+        """Set when an object was added or deleted, or its spec has changed."""
+        self.kinds = {kind: WatchedKind(kind, transport, clock, self.news) for kind in RESOURCES}
 
     async def run(self) -> None:
         """Watches until it is cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for kind in self._kinds.values():
+            for kind in self.kinds.values():
                 tasks.create_task(kind.reflector.run())
 
     @property
     def unread(self) -> str:
         """Returns why not all objects are known; empty: they are."""
-        for kind in self._kinds.values():
+        for kind in self.kinds.values():
             reflector = kind.reflector
             if reflector.absent:
                 return f"{RESOURCES[kind.kind]}.{GROUP}: {reflector.absent}"
@@ -77,17 +79,22 @@ class WatchedObjects:
     @property
     def policy(self) -> list[JsonObject]:
         """Returns the objects that are the policy."""
-        return [found for kind in KINDS for found in self._kinds[kind].objects.values()]
+        return [found for kind in KINDS for found in self.kinds[kind].objects.values()]
 
     def find(self, kind: str, name: str) -> JsonObject | None:
         """Returns the object of that name; None if there is none."""
-        return self._kinds[kind].objects.get(name)
+        return self.kinds[kind].objects.get(name)
 
     @property
     def rollouts(self) -> Mapping[str, JsonObject]:
         """Returns the Rollouts by name."""
-        return self._kinds[ROLLOUT].objects
+        return self.kinds[ROLLOUT].objects
 
 
 def _name(found: JsonObject) -> str:
     return str(found["metadata"]["name"])
+
+
+def _spec_of(found: JsonObject) -> tuple[str, int]:
+    """Returns what is another one where the spec is: its status is written by the operator alone."""
+    return str(found["metadata"]["uid"]), int(found["metadata"].get("generation", 0))

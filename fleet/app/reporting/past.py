@@ -67,7 +67,7 @@ def diff(home: Home, begin: datetime, end: datetime, selection: Selection = EVER
     if end <= begin:
         raise UsageError(
             f"the second moment ({_shown(end)}) is not after the first ({_shown(begin)})",
-            "exchange --from and --to",
+            "exchange --from and --to" if end < begin else "give two different moments",
         )
     before, known_before, _ = _at(home, begin, selection)
     after, known_after, _ = _at(home, end, selection)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from msgspec import UNSET
 from msgspec.structs import asdict, fields
 from rich.text import Text
 
@@ -14,6 +15,7 @@ from fleet.cli.terminal.time_format import ago, clock
 from fleet.cli.views.policies.standing import why_waiting
 from fleet.cli.views.rollout_page.standstill import standing_still
 from fleet.core.notifications.overview import UndeliveredMessages
+from fleet.core.objects.machine import EtcChanges
 from fleet.core.reporting.node_state import WIDE, StatusNode
 from fleet.core.reporting.selection import ATTENTION
 from fleet.core.reporting.status import FleetStatus, StatusCluster, StatusPool, StatusQuorum
@@ -41,7 +43,7 @@ def glance(status: FleetStatus, past: bool = False) -> Text:
     """Returns a row for each pool in each cluster, and below what an operator should know of first. `past`: the status
     is that of a past moment, which no sync makes newer."""
     if not status.clusters:
-        return Text(NO_CLUSTERS)
+        return Text("\n").join([Text(NO_CLUSTERS), *_known(status)])
     head = ("SITE", "CLUSTER", "POOL", "NODES", "PATCHED", "TARGET", "ROLLOUT", "ETA")
     table = columns(head, list(_rows(status)), right=(3, 4))
     return Text("\n").join([table, *_below(status, past)])
@@ -85,6 +87,12 @@ def _unreachable(cluster: StatusCluster, now: datetime, *, whole: bool = False) 
     return Text(f"{text} (last seen {clock(cluster.last_seen, now)})" if whole else text, "red")
 
 
+def _known(status: FleetStatus) -> Iterator[Text]:
+    if status.only_in_sources:
+        parts = [f"{count:,} in {source}" for source, count in status.only_in_sources.items()]
+        yield Text(f"Known:  machines that no cluster has: {', '.join(parts)} (fleet orphans)", "yellow")
+
+
 def _below(status: FleetStatus, past: bool) -> Iterator[Text]:
     if status.summary.kernels:
         kernels = list(status.summary.kernels.items())
@@ -111,9 +119,7 @@ def _below(status: FleetStatus, past: bool) -> Iterator[Text]:
     for cluster in status.clusters:
         for apart in cluster.skew:
             yield Text(f"Skew:   {cluster.name}: {apart} (fleet lint)", "yellow")
-    if status.only_in_sources:
-        parts = [f"{count:,} in {source}" for source, count in status.only_in_sources.items()]
-        yield Text(f"Known:  machines that no cluster has: {', '.join(parts)} (fleet orphans)", "yellow")
+    yield from _known(status)
     if status.standstill is not None:
         yield standing_still(status.standstill, "Control: ")
     for pool in status.policies or ():
@@ -255,7 +261,9 @@ def _cell(value: object) -> object:
         return "; ".join(value)
     if isinstance(value, datetime):
         return value.isoformat()
-    return "" if value is None else str(value).lower() if isinstance(value, bool) else value
+    if isinstance(value, EtcChanges):
+        return "; ".join([*value.changed, *([f"and {value.more:,} more"] if value.more else [])])
+    return "" if value is None or value is UNSET else str(value).lower() if isinstance(value, bool) else value
 
 
 def cluster_list(clusters: Sequence[StatusCluster], now: datetime) -> Text:

@@ -28,7 +28,8 @@ def document_of(objects: Iterable[PolicyObject], findings: Findings) -> tuple[Bl
     that only objects can have are added to the findings. Raises TooMany."""
     given = sorted(objects, key=lambda each: (each.kind.list, each.name))
     _once(given, findings)
-    pools = sorted(_ordered(each, findings) for each in given if each.kind.kind == POOL)
+    ordered = (_ordered(each, findings) for each in given if each.kind.kind == POOL)
+    pools = sorted(ordered, key=lambda each: (each.order, each.name))
     in_line = [stream for each in pools if (stream := _stream(each.object)) is not None]
     top = _top(given, findings)
     entries = dict(top.entries)

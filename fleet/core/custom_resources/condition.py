@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from fleet.core.text.visible import visible_lines
+
 ConditionStatus = Literal["True", "False", "Unknown"]
 ConditionType = Literal[
     "Ready", "UpToDate", "Approved", "Progressing", "Held", "Degraded", "Complete", "Active"
@@ -52,7 +54,7 @@ def updated(
     before: Iterable[StatusCondition], states: Iterable[ConditionState], generation: int, now: datetime
 ) -> tuple[StatusCondition, ...]:
     """Returns the conditions that an object has from now on, in the order of `states`. The time of a condition changes
-    only with its status."""
+    only with its status. What clusters and machines have said in the messages is escaped: kubectl shows it in terminals."""
     known = {condition.type: condition for condition in before}
 
     def since(state: ConditionState) -> datetime:
@@ -63,7 +65,12 @@ def updated(
 
     return tuple(
         StatusCondition(
-            state.type, state.status, state.reason, state.message[:MOST_MESSAGE], since(state), generation
+            state.type, state.status, state.reason, shown(state.message), since(state), generation
         )
         for state in states
     )
+
+
+def shown(text: str) -> str:
+    """Returns the text as a status has it: in visible characters, and not longer than a message may be."""
+    return visible_lines(text)[:MOST_MESSAGE]

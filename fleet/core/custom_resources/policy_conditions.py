@@ -8,7 +8,7 @@ from datetime import datetime
 
 from msgspec import UNSET, Struct, UnsetType
 
-from fleet.core.custom_resources.condition import ConditionState, ConditionStatus, updated
+from fleet.core.custom_resources.condition import ConditionState, ConditionStatus, shown, updated
 from fleet.core.custom_resources.condition_reason import ConditionReason as Why
 from fleet.core.custom_resources.policy_objects import (
     FleetConfigStatus,
@@ -78,7 +78,7 @@ def upgrade_policy_status(
         _held(facts, states),
         _degraded(states),
     )
-    versions = Counter(node.version for node in facts.nodes if node.version)
+    versions = Counter(shown(node.version) for node in facts.nodes if node.version)
     ordered = sorted(versions.items(), key=lambda each: (-each[1], each[0]))
     return UpgradePolicyStatus(
         observed_generation=generation,

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
-from fleet.core.custom_resources.condition import ConditionState, updated
+from fleet.core.custom_resources.condition import ConditionState, shown, updated
 from fleet.core.custom_resources.condition_reason import ConditionReason as Why
 from fleet.core.custom_resources.condition_reason import foremost, reason_of
 from fleet.core.custom_resources.rollout import HeldNodes, RolloutStatus
@@ -101,14 +102,19 @@ def waiting_status(
 
 
 def refused_status(before: RolloutStatus, message: str, now: datetime, generation: int) -> RolloutStatus:
-    """Returns the status of a Rollout that cannot be planned or begun, or whose last change is refused."""
+    """Returns the status of a Rollout that cannot be planned or begun. The plan that was made for it, which approvals are
+    about, stays, and so does the rollout that it once had: it must not be carried out again."""
     states = (
         ConditionState("Ready", "False", Why.REFUSED, message),
         ConditionState("Progressing", "False", Why.REFUSED, message),
         ConditionState("Complete", "False", Why.NOT_COMPLETE, ""),
     )
-    return RolloutStatus(
-        observed_generation=generation, conditions=updated(before.conditions, states, generation, now)
+    return replace(
+        before,
+        observed_generation=generation,
+        conditions=updated(before.conditions, states, generation, now),
+        held=(),
+        expected_end=UNSET,
     )
 
 
@@ -139,7 +145,7 @@ def _groups(held: HeldByNode) -> Iterator[HeldNodes]:
     messages = {str(each.reason): each.message for each in reversed(found)}
     ordered = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
     for code, nodes in ordered[:MOST_HELD]:
-        yield HeldNodes(code, nodes, messages[code])
+        yield HeldNodes(code, nodes, shown(messages[code]))
 
 
 def _approved(rollout: Rollout) -> ConditionState:

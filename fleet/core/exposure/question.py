@@ -17,6 +17,8 @@ from fleet.core.versions import linux, rpm, semantic
 
 Subject = Literal["kernel", "os", "kubelet"]
 FORM = "such as 'kernel<6.12.9', 'kernel>=6.1,<6.1.79', 'os=4152.2.0' or 'kubelet<1.34'"
+PACKAGE_FORM = "such as htop or 'openssl<3.2.4'"
+_FORMS = {"package": PACKAGE_FORM}
 
 
 class ExposureQuestion(Protocol):
@@ -165,7 +167,7 @@ def package_question(text: str) -> ExposureQuestion:
     that for what the node runs. Raises UsageError if the text is none."""
     found = re.fullmatch(r"\s*([\w.+-]+?)\s*((?:<=|>=|==|=|<|>).*)?", text)
     if found is None:
-        raise UsageError(f"expected the name of a package, found {text!r}", "such as htop or 'openssl<3.2.4'")
+        raise UsageError(f"expected the name of a package, found {text!r}", PACKAGE_FORM)
     subject = {"linux": "kernel", "kernel-core": "kernel"}.get(found[1], found[1])
     if found[2] and subject in ("kernel", "kubelet"):
         return condition(f"{subject}{found[2]}")
@@ -177,7 +179,10 @@ def _bounds(subject: str, text: str, whole: str) -> tuple[VersionBound, ...]:
     for part in text.split(","):
         found = re.fullmatch(r"\s*(<=|>=|==|=|<|>)\s*(\S{1,256})\s*", part)
         if found is None or (subject == "kernel" and linux.key(found[2].split("-")[0]) is None):
-            raise UsageError(f"expected versions with <, <=, =, >= or > before them, found {whole!r}", FORM)
+            raise UsageError(
+                f"expected versions with <, <=, =, >= or > before them, found {whole!r}",
+                _FORMS.get(subject, FORM),
+            )
         bounds.append(VersionBound("=" if found[1] == "==" else found[1], found[2]))  # type: ignore[arg-type]
     return tuple(bounds)
 

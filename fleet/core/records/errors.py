@@ -39,9 +39,19 @@ class UsageError(FleetError):
 class ConfigError(UsageError):
     """A file with mistakes. All mistakes are reported at once, each with its location (`file:line: message`)."""
 
-    def __init__(self, problems: Sequence[str], hint: str = "") -> None:
+    def __init__(
+        self,
+        problems: Sequence[str],
+        hint: str = "",
+        *,
+        where: str = "the configuration",
+        count: int | None = None,
+    ) -> None:
+        """`where`: what has the mistakes. `count`: how many there are, where `problems` does not have all."""
         super().__init__("\n".join(problems), hint)
         self.problems = tuple(problems)
+        self.where = where
+        self.count = len(problems) if count is None else count
 
 
 class HeldError(FleetError):

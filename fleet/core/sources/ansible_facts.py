@@ -57,6 +57,9 @@ def read_facts(files: Iterable[tuple[str, bytes, datetime]], now: datetime) -> R
         name = path.rpartition("/")[2].removesuffix(".json")
         places.append(path)
         host = name.removeprefix(CACHE_PREFIX) if cached else name
+        if (no_uuid := _no_uuid(found)) is not None:
+            del found["product_uuid"]
+            cautions.append(f"{path}: {PREFIX}product_uuid: {no_uuid}")
         records.append(FileRecord(_machine(host, found, path, problems), _gathered(found, now) or changed))
     repeated(places, records, problems)
     problems.raise_any()
@@ -75,6 +78,18 @@ def _facts(found: Any) -> tuple[dict[str, Any], bool]:
         raise ValueError("it is no mapping")
     facts = {str(key).removeprefix(PREFIX): value for key, value in found.items()}
     return (facts if {"kernel", "hostname", "machine_id"} & facts.keys() else {}), cached
+
+
+def _no_uuid(facts: Mapping[str, Any]) -> ValueError | None:
+    """Returns why the product's UUID is none. Firmware without one reports zeros or words of its vendor, such as `Not
+    Settable`, which no user can correct."""
+    value = facts.get("product_uuid")
+    try:
+        if isinstance(value, str) and value_of(value):
+            uuid_of(value_of(value))
+    except ValueError as error:
+        return error
+    return None
 
 
 def _machine(name: str, facts: Mapping[str, Any], path: str, problems: SourceProblems) -> MachineRecord:

@@ -39,21 +39,23 @@ class SourceProblems:
     """Collects the mistakes of a source. Every mistake is reported, up to PROBLEMS_MOST."""
 
     def __init__(self) -> None:
-        self._found: list[str] = []
+        self._found: list[tuple[str, int, str]] = []
         self._more = 0
 
     def add(self, place: str, message: str) -> None:
         if len(self._found) < PROBLEMS_MOST:
-            self._found.append(f"{place}: {message}")
+            file, _, line = place.rpartition(":")
+            by_line = (file, int(line)) if line.isdecimal() else (place, 0)
+            self._found.append((*by_line, f"{place}: {message}"))
         else:
             self._more += 1
 
     def raise_any(self, hint: str = HINT) -> None:
-        """Raises ConfigError if there are mistakes."""
-        if self._more:
-            self._found.append(f"and {self._more:,} more mistakes")
+        """Raises ConfigError if there are mistakes, in the order of files and lines."""
         if self._found:
-            raise ConfigError(self._found, hint)
+            found = [text for _, _, text in sorted(self._found, key=lambda one: one[:2])]
+            more = [f"and {self._more:,} more mistakes"] if self._more else []
+            raise ConfigError([*found, *more], hint, where="the source", count=len(found) + self._more)
 
 
 def value_of(text: str) -> str:

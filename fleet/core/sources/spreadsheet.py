@@ -60,6 +60,8 @@ LABEL = "label "
 """The head `label KEY` is a column of the label with this key."""
 _KNOWN = {head: column for column, heads in HEADS.items() for head in heads}
 _SEPARATORS = ",;\t|"
+_NAMED_SEPARATOR = re.compile(f"sep=([{_SEPARATORS}])\r?\n", re.IGNORECASE)
+"""The first line by which Excel is told the separator; it is no row."""
 _LABEL_KEY = re.compile(r"(?:[A-Za-z0-9.-]{1,253}/)?[A-Za-z0-9](?:[\w.-]{0,61}[A-Za-z0-9])?")
 ROWS_MOST = 1_000_000
 
@@ -99,15 +101,20 @@ def read_csv(text: str, file: str, now: datetime, meanings: Mapping[str, str] = 
 
 def _rows(text: str, file: str, problems: SourceProblems) -> Iterator[tuple[int, list[str]]]:
     """Yields the rows with the line in which each begins."""
-    first = text.split("\n", 1)[0]
-    separator = max(_SEPARATORS, key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    line = 1
+    file_text = io.StringIO(text, newline="")
+    first = file_text.readline()
+    if (named := _NAMED_SEPARATOR.fullmatch(first)) is not None:
+        separator, before = named[1], 1
+    else:
+        file_text.seek(0)
+        separator, before = max(_SEPARATORS, key=first.count), 0
+    reader = csv.reader(file_text, delimiter=separator, strict=True)
+    line = 1 + before
     try:
         for row in reader:
             if row:
                 yield line, row
-            line = reader.line_num + 1
+            line = reader.line_num + 1 + before
             if line > ROWS_MOST:
                 problems.add(f"{file}:{line}", f"expected at most {ROWS_MOST:,} lines")
                 return

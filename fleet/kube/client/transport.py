@@ -205,7 +205,11 @@ class Transport:
         self, session: Session, call: ApiRequest, limits: aiohttp.ClientTimeout
     ) -> aiohttp.ClientResponse:
         self.requests[RequestKind(WORKS_FOR.get(), call.verb, call.resource)] += 1
-        headers = [("accept", "application/json"), ("Content-Type", _media(call)), *_identifying(session)]
+        headers = [
+            ("accept", "application/json"),
+            ("Content-Type", _media(call)),
+            *_identifying(session, call.impersonate),
+        ]
         query = f"?{urlencode(call.query)}" if call.query else ""
         try:
             url = f"{session.host}{call.path}{query}"
@@ -281,9 +285,12 @@ class Transport:
             raise unreachable(self.host, error, SILENCE_SECONDS) from None
 
 
-def _identifying(session: Session) -> list[tuple[str, str]]:
+def _identifying(session: Session, user: str = "") -> list[tuple[str, str]]:
     own = [("authorization", session.authorization)] if session.authorization else []
-    return own + list(session.headers)
+    if not user:
+        return own + list(session.headers)
+    kept = [(key, value) for key, value in session.headers if not key.lower().startswith("impersonate-")]
+    return [*own, *kept, ("Impersonate-User", user)]
 
 
 def _media(call: ApiRequest) -> str:

@@ -14,6 +14,7 @@ from fleet.core.text.untrusted import UnreadableError, decode
 from fleet.core.third_parties import keep_off
 from fleet.kube.client.retry import retry_on_conflict
 from fleet.kube.client.transport import Transport
+from fleet.kube.install.enforced import until_enforced
 from fleet.kube.install.installation import (
     HOOKS,
     MANAGED_BY,
@@ -57,7 +58,8 @@ class Uninstalled(Struct, frozen=True):
 
 
 async def apply(transport: Transport, objects: Sequence[Manifest]) -> tuple[AppliedManifest, ...]:
-    """Applies these objects in order, and waits until Machines can be created.
+    """Applies these objects in order, and waits until Machines can be created. Agents come last, once their admission
+    policy is in force.
 
     Raises HeldError, before anything is written, where an object of the same name is not fleet's; ForbiddenError
     where the user may not write one.
@@ -72,9 +74,11 @@ async def apply(transport: Transport, objects: Sequence[Manifest]) -> tuple[Appl
             f"objects exist that fleet did not create: {names}",
             f"remove them, or hand them over: kubectl label ... {MANAGED_BY}={OWNER}",
         )
-    applied = [
-        await _apply(transport, manifest, found) for manifest, found in zip(objects, before, strict=True)
-    ]
+    applied = []
+    for manifest, found in zip(objects, before, strict=True):
+        if manifest.kind == "DaemonSet":
+            await until_enforced(transport)
+        applied.append(await _apply(transport, manifest, found))
     for manifest in objects:
         if manifest.kind == "CustomResourceDefinition":
             await _until(transport, manifest, _established, ESTABLISHED_SECONDS, "served")

@@ -47,6 +47,8 @@ class ApiRequest(Struct, frozen=True, kw_only=True):
     """The most seconds that the whole request may take."""
     most: int = 256 << 20
     """The most bytes of the response that are read."""
+    impersonate: str = ""
+    """The user in whose name the API server carries the request out; empty: in the caller's own."""
 
 
 class NotFoundError(FleetError):

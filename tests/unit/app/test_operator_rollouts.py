@@ -9,18 +9,20 @@ import msgspec
 import pytest
 
 from fleet.app.operator.rollout_objects import RolloutObjects
+from fleet.app.planning.plans import plan
 from fleet.app.rollouts.commands import send_command
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.wiring.home import Home
 from fleet.core.custom_resources.rollout import RolloutStatus
+from fleet.core.planning.plan import short_id
 from fleet.core.rollout.codec import to_record
 from fleet.core.rollout.decisions import RolloutFinished
 from fleet.core.rollout.rollout import RolloutState
 from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.transport import Transport
-from fleet.lab.simulation.builders import NEW
+from fleet.lab.simulation.builders import NEW, OLD
 from fleet.system.clock import WallClock
-from tests.unit.app.homes import POLICY, a_home, a_started_rollout
+from tests.unit.app.homes import POLICY, a_home, a_started_rollout, small_cluster
 
 POOLS = {"workers": "workers"}
 APPROVALS = POLICY + "    approvals: {required: 1}\n"
@@ -107,8 +109,25 @@ def test_object_of_a_rollout_that_the_database_does_not_know_is_not_carried_out_
     asked = an_object()
     look(home, asked)
     older = a_home(tmp_path / "older")
-    assert ready(look(older, asked))[:2] == ("False", "Refused")
-    assert rollouts(older) == []
+    for _ in range(2):
+        status = look(older, asked)
+        assert ready(status)[:2] == ("False", "Refused")
+        assert (status.rollout, rollouts(older)) == ("r-1", [])
+
+
+def test_object_of_a_rollout_that_was_lost_commands_no_other_one_of_its_id(
+    home: Home, tmp_path: Path
+) -> None:
+    a_started_rollout(home)
+    ((name, spec),) = sync(home).missing({}, POOLS)
+    made = {"metadata": {"name": name, "uid": "u-1", "generation": 1}, "spec": msgspec.to_builtins(spec)}
+    look(home, made)
+    made["spec"] |= {"aborted": True, "user": "bob"}
+    older = a_home(tmp_path / "older", small_cluster("west"))
+    a_started_rollout(older)
+    status = look(older, made)
+    assert ready(status)[:2] == ("False", "Refused")
+    assert state(older) is RolloutState.RUNNING
 
 
 def test_object_with_a_name_that_fleet_gives_is_refused(home: Home) -> None:
@@ -148,12 +167,37 @@ def test_plan_waits_for_the_votes_of_others_and_starts_then(tmp_path: Path) -> N
     status = look(home, asked)
     assert (status.approvals_required, status.approved_by, rollouts(home)) == (1, (), [])
     asked["spec"]["votes"] = [{"user": "ada", "plan": status.plan}]
-    assert ready(look(home, asked))[:2] == ("False", "Refused"), "nobody approves their own plan"
-    asked["status"] = msgspec.to_builtins(status)
-    asked["spec"]["votes"].append({"user": "bob", "plan": status.plan, "comment": "looks right"})
-    asked["spec"]["votes"].pop(0)
+    refused = look(home, asked)
+    assert ready(refused)[:2] == ("False", "Refused"), "nobody approves their own plan"
+    assert refused.plan == status.plan, "a refusal makes no vote void"
+    asked["spec"]["votes"] = [{"user": "bob", "plan": status.plan, "comment": "looks right"}]
     status = look(home, asked)
     assert (status.rollout, status.approved_by) == ("r-1", ("bob",))
+
+
+@pytest.mark.parametrize(
+    ("named", "spec"), [("workers", {"policies": ["storage"]}), (NEW.version, {"version": OLD.version})]
+)
+def test_plan_of_other_nodes_or_another_version_is_refused(
+    tmp_path: Path, named: str, spec: dict[str, object]
+) -> None:
+    storage = POLICY[POLICY.index("  - name: workers") :].replace("workers", "storage")
+    home = a_home(tmp_path / "home", policy=POLICY + storage)
+    kept = plan(home, ["workers"], NEW.version, keep=True)
+    asked = an_object(plan=short_id(kept.plan_id))
+    asked["spec"] |= spec
+    objects = sync(home)
+    (wanted,) = objects.wanted({"november": asked}, POOLS | {"storage": "storage"})
+    assert named in ready(wanted.status)[2] and ready(wanted.status)[1] == "Refused"
+    assert rollouts(home) == []
+
+
+def test_vote_for_less_than_the_plans_name_does_not_count(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home", policy=APPROVALS)
+    asked = an_object()
+    shown = str(look(home, asked).plan)
+    asked["spec"]["votes"] = [{"user": "bob", "plan": shown[:3]}]
+    assert (look(home, asked).approved_by, rollouts(home)) == ((), [])
 
 
 def test_rollout_without_an_object_gets_one_and_gets_it_again(home: Home) -> None:

@@ -50,3 +50,49 @@ def test_a_missing_or_changed_object_proves_nothing(number: int) -> None:
     assert objects.unproven()
     del objects.bodies[path]
     assert "not found" in objects.unproven()
+
+
+EXCEPTIONS: list[tuple[int, dict[str, Any]]] = [
+    (0, {"matchConditions": [{"name": "never", "expression": "false"}]}),
+    (0, {"paramKind": {"apiVersion": "v1", "kind": "ConfigMap"}}),
+    (1, {"matchResources": {"objectSelector": {"matchLabels": {"checked": "yes"}}}}),
+]
+
+
+@pytest.mark.parametrize(("number", "added"), EXCEPTIONS)
+def test_an_object_that_makes_exceptions_proves_nothing(number: int, added: dict[str, Any]) -> None:
+    objects = InstalledObjects()
+    path = list(objects.bodies)[number]
+    objects.bodies[path] = {**objects.bodies[path], "spec": {**objects.bodies[path]["spec"], **added}}
+    assert objects.unproven()
+
+
+@pytest.mark.parametrize(
+    "added",
+    [
+        {"excludeResourceRules": [{"apiGroups": ["*"], "resources": ["*"]}]},
+        {"objectSelector": {"matchLabels": {"checked": "yes"}}},
+    ],
+)
+def test_a_policy_that_leaves_objects_out_proves_nothing(added: dict[str, Any]) -> None:
+    objects = InstalledObjects()
+    path = next(iter(objects.bodies))
+    spec = objects.bodies[path]["spec"]
+    changed = {**spec, "matchConstraints": {**spec["matchConstraints"], **added}}
+    objects.bodies[path] = {**objects.bodies[path], "spec": changed}
+    assert objects.unproven()
+
+
+def test_defaults_of_the_api_server_are_no_changes() -> None:
+    objects = InstalledObjects()
+    path = next(iter(objects.bodies))
+    spec = objects.bodies[path]["spec"]
+    constraints = {
+        **spec["matchConstraints"],
+        "matchPolicy": "Equivalent",
+        "namespaceSelector": {},
+        "objectSelector": {},
+        "resourceRules": [{**rule, "scope": "*"} for rule in spec["matchConstraints"]["resourceRules"]],
+    }
+    objects.bodies[path] = {**objects.bodies[path], "spec": {**spec, "matchConstraints": constraints}}
+    assert objects.unproven() == ""

@@ -12,6 +12,7 @@ from fleet.app.planning.policy_objects import export_policy, import_policy
 from fleet.app.wiring.home import Home
 from fleet.cli.main import program_name, run
 from fleet.config import default_policy_text, load
+from fleet.config.objects.files import import_texts
 from fleet.config.objects.yaml_text import as_yaml
 from fleet.core.records.errors import ConfigError, UsageError
 from tests.unit.config.objects import rich
@@ -87,3 +88,12 @@ def test_import_of_nonsense_is_refused(tmp_path: Path, text: str) -> None:
 def test_plugin_of_kubectl_has_kubectls_name_for_it() -> None:
     assert program_name("/usr/bin/kubectl-fleet") == "kubectl fleet"
     assert program_name("/usr/bin/fleet") == program_name("/x/fleet/cli/__main__.py") == "fleet"
+
+
+def test_object_that_is_there_twice_is_refused_by_name(tmp_path: Path) -> None:
+    release = {"version": "1.0", "released": "2026-11-01"}
+    metadata = {"name": "workers"}
+    policy = {"apiVersion": "fleet.internal/v1", "kind": "UpgradePolicy", "metadata": metadata}
+    text = as_yaml([{**policy, "spec": {"releases": [release]}}])
+    with pytest.raises(ConfigError, match="upgradepolicies/workers again"):
+        import_texts([("one.yaml", text), ("two.yaml", text)], tmp_path)

@@ -59,3 +59,31 @@ def test_spreadsheet_is_imported_compared_shown_and_removed(
     capsys.readouterr()
     assert run([*home, "inventory", "list", "-o", "json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"sources": []}
+
+
+def test_workbook_is_named_as_what_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for content in (b"PK\x03\x04\x14\x00", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\x00"):
+        file = tmp_path / "machines.xlsx"
+        file.write_bytes(content)
+        assert run(["--home", str(tmp_path), "inventory", "import", str(file)]) == 2
+        assert f"{file} is a workbook or an archive" in capsys.readouterr().err
+
+
+def test_machines_of_a_spreadsheet_are_counted_where_there_is_no_cluster(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "cmdb.csv"
+    file.write_text("name\nn-1\nn-2\n")
+    home = ["--home", str(tmp_path)]
+    assert run([*home, "inventory", "import", str(file)]) == 0
+    assert run([*home, "status"]) == 0
+    shown = capsys.readouterr().out
+    assert "No clusters yet." in shown
+    assert "Known:  machines that no cluster has: 2 in cmdb (fleet orphans)" in shown
+
+
+def test_mistakes_beyond_those_shown_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "cmdb.csv"
+    file.write_text("name,ip\n" + "".join(f"n-{number},x\n" for number in range(1234)))
+    assert run(["--home", str(tmp_path), "inventory", "import", str(file)]) == 2
+    assert capsys.readouterr().err.startswith("error: 1,234 problems in the source\n")

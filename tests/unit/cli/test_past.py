@@ -51,6 +51,9 @@ def test_status_at_a_moment_says_which_and_how_old_it_was(
     "line",
     [
         ["status", "--at", "yesterday"],
+        ["status", "--at", ""],
+        ["diff", "--from", "-5d", "--to", ""],
+        ["exposure", "kernel<6", "--at", ""],
         ["status", "--at", "-30d"],
         ["status", "--at", "2999-01-01"],
         ["status", "--at", "-5d", "--quorums"],

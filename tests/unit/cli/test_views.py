@@ -17,6 +17,7 @@ from fleet.cli.views.plan.overview import plan_overview
 from fleet.cli.views.plan.timeline import plan_timeline
 from fleet.cli.views.rollout_page import rollout as rollout_view
 from fleet.cli.views.rollout_page.live import stuck
+from fleet.core.objects.machine import EtcChanges
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.estimates import ENOUGH_TO_SPREAD, DurationEstimates
 from fleet.core.planning.eta import seconds_left
@@ -182,6 +183,15 @@ def test_status_of_the_fleet(golden: GoldenFiles) -> None:
     run = RolloutRun(100)
     run.eta = 200
     golden.check(shown(status_view.glance(run.status())))
+
+
+def test_cells_of_a_csv_are_plain_text() -> None:
+    changed = EtcChanges(("A hostname", "M ssh/sshd_config"), more=2)
+    status = RolloutRun(100).status()
+    nodes = (replace(status.nodes[0], etc=changed), replace(status.nodes[0], etc=msgspec.UNSET))
+    head, rows = status_view.cells(replace(status, nodes=nodes))
+    column = list(head).index("etc")
+    assert [row[column] for row in rows] == ["A hostname; M ssh/sshd_config; and 2 more", ""]
 
 
 def test_drifted_node_of_a_rollout_is_shown_as_drifted_whatever_it_waits_for(golden: GoldenFiles) -> None:

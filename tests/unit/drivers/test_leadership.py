@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
-from fleet.core.records.errors import ForbiddenError
+from fleet.core.records.errors import ForbiddenError, StoreError
 from fleet.core.records.leadership import Leadership
-from fleet.drivers.leadership import ClusterLease
-from fleet.drivers.ports import Cluster, Journal
+from fleet.drivers.leadership import ClusterLease, until_led
+from fleet.drivers.ports import Cluster, DatabaseLease, Journal
+from fleet.lab.simulation.builders import START
 
 RULE = 'RBAC does not allow it: grant verb "update" on resource "leases"'
 
@@ -175,3 +176,17 @@ def test_journal_that_has_lost_what_this_process_saw_is_not_continued() -> None:
         assert cluster.noted == "7:abc", "for whoever leads next"
 
     asyncio.run(story())
+
+
+def test_database_that_fails_over_while_the_lead_is_handed_over_is_asked_again() -> None:
+    answers: list[str | None] = [None, "", "b"]
+
+    class FailingOver:
+        def current(self, at: object) -> str | None:
+            answer = answers.pop(0)
+            if answer == "":
+                raise StoreError("the primary is gone")
+            return answer
+
+    assert asyncio.run(until_led(cast(DatabaseLease, FailingOver()), lambda: START, 30.0))
+    assert answers == []

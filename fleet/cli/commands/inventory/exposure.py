@@ -57,8 +57,8 @@ def exposure(
     site: Annotated[Names, typer.Option(metavar="NAME", help="Only this site.")] = None,
     pool: Annotated[Names, typer.Option(metavar="NAME", help="Only this pool.")] = None,
     at: Annotated[
-        str, typer.Option("--at", metavar="WHEN", help="As it was at this moment: 2026-09-01, -7d.")
-    ] = "",
+        str | None, typer.Option("--at", metavar="WHEN", help="As it was at this moment: 2026-09-01, -7d.")
+    ] = None,
     output: Annotated[
         ExposureFormat,
         typer.Option("--output", "-o", help="wide and csv have a row for each node; vex is OpenVEX 0.2.0."),
@@ -78,12 +78,11 @@ def exposure(
     questions = _questions(condition, version or (), package or (), advisory or ())
     selection = Selection(tuple(cluster or ()), tuple(site or ()), tuple(pool or ()))
     home = home_of(context)
-    found = find(
-        home, questions, selection, moment_of(home, at, "--at") if at else None, vex_statements(vex or ())
-    )
-    if at and output in ("table", "wide"):
+    moment = moment_of(home, at, "--at") if at is not None else None
+    found = find(home, questions, selection, moment, vex_statements(vex or ()))
+    if moment is not None and output in ("table", "wide"):
         note(heading(found.at))
-    _print(found, output)
+    _print(found, output, past=moment is not None)
     if any(answer.counts["affected"] for answer in found.answers):
         raise typer.Exit(EXPOSED)
     if any(answer.counts["unknown"] for answer in found.answers):
@@ -106,7 +105,7 @@ def _questions(
     return questions
 
 
-def _print(found: ExposureReport, output: ExposureFormat) -> None:
+def _print(found: ExposureReport, output: ExposureFormat, past: bool) -> None:
     from fleet.cli.terminal.output import show, show_csv, show_json
     from fleet.cli.views import exposure as view
 
@@ -117,6 +116,6 @@ def _print(found: ExposureReport, output: ExposureFormat) -> None:
 
         show_json(openvex(found))
     elif output == "csv":
-        show_csv(*view.cells(found))
+        show_csv(*view.cells(found, past))
     else:
-        show(view.wide(found) if output == "wide" else view.answers(found))
+        show(view.wide(found, past) if output == "wide" else view.answers(found, past))

@@ -124,9 +124,9 @@ def status(
         bool, typer.Option("--watch", "-w", help="Update the display every 2 s until Ctrl-C.")
     ] = False,
     at: Annotated[
-        str,
+        str | None,
         typer.Option(help="At a past moment (UTC): 2026-09-01, 2026-09-01T10:00Z, or -7d for a week ago."),
-    ] = "",
+    ] = None,
 ) -> None:
     """Show what runs where, and what needs an operator.
 
@@ -136,7 +136,7 @@ def status(
 
     home = home_of(context)
     chosen = Selection(tuple(cluster or ()), tuple(site or ()), tuple(pool or ()), outdated, attention)
-    if at:
+    if at is not None:
         _past_status(home, at, chosen, output, watch, quorums, check)
         return
     if watch and output in ("table", "wide"):
@@ -193,8 +193,8 @@ def diff(
         str, typer.Option("--from", help="The first moment (UTC): 2026-09-01, 2026-09-01T10:00Z, or -7d.")
     ],
     end: Annotated[
-        str, typer.Option("--to", help="The second moment. Default: now.", show_default=False)
-    ] = "",
+        str | None, typer.Option("--to", help="The second moment. Default: now.", show_default=False)
+    ] = None,
     output: Format = "text",
     cluster: ClusterOption = None,
     site: Annotated[Names, typer.Option("--site", metavar="NAME", help="Only this site.")] = None,
@@ -212,7 +212,7 @@ def diff(
 
     home = home_of(context)
     chosen = Selection(tuple(cluster or ()), tuple(site or ()), tuple(pool or ()))
-    until = moment_of(home, end, "--to") if end else home.now()
+    until = moment_of(home, end, "--to") if end is not None else home.now()
     found = compare(home, moment_of(home, begin, "--from"), until, chosen)
     if output == "json":
         show_json(found)

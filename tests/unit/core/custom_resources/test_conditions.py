@@ -276,3 +276,13 @@ def test_group_of_which_a_member_is_missing_is_degraded() -> None:
     assert of(found.conditions, "Degraded") == ("True", "MembersMissing")
     unread = quorum_group_status(QuorumGroupStatus(), ObjectMistakes(), None, START, 1)
     assert of(unread.conditions, "Degraded")[0] == "Unknown"
+
+
+def test_text_of_a_cluster_moves_no_cursor_and_hides_nothing() -> None:
+    state = ConditionState("Ready", "False", "Refused", "n1 \x1b[2Jfailed\u202e\n  second")
+    (found,) = updated((), (state,), 1, START)
+    assert found.message == "n1 \\x1b[2Jfailed\\u202e\n  second"
+    rollout = a_rollout(Step.PENDING)
+    held = {next(iter(rollout.runs)): (Held(Reason.BUDGET_NEVER, "shop/\x1b[2Jweb"),)}
+    (group,) = rollout_status(RolloutStatus(), rollout, held, START, 1).held
+    assert group.message.isprintable()

@@ -48,11 +48,19 @@ def test_host_that_ansible_did_not_reach_is_named_and_left_out() -> None:
 
 
 def test_all_mistakes_are_reported_with_their_files() -> None:
-    facts = {"ansible_kernel": "6.1", "ansible_machine_id": "x", "ansible_product_uuid": "y"}
+    facts = {"ansible_kernel": "6.1\x07", "ansible_machine_id": "x"}
     files = {"a": b"{", "b": json.dumps(facts).encode(), "c": b"[]"}
     with pytest.raises(ConfigError) as caught:
         read_facts([(name, content, CHANGED) for name, content in files.items()], NOW)
     assert [one.split(": ", 1)[0] for one in caught.value.problems] == ["a", "b", "b", "c"]
+
+
+@pytest.mark.parametrize("uuid", ["Not Settable", "00000000-0000-0000-0000-000000000000"])
+def test_host_whose_firmware_has_no_uuid_is_read_without_one(uuid: str) -> None:
+    facts = {"ansible_kernel": "6.1", "ansible_product_uuid": uuid}
+    found = read_facts([("till-3", json.dumps(facts).encode(), CHANGED)], NOW)
+    assert [one.machine for one in found.records] == [MachineRecord("till-3", facts={"kernel": "6.1"})]
+    assert [uuid in one and "till-3" in one for one in found.cautions] == [True]
 
 
 def test_inventory_has_names_addresses_and_places() -> None:

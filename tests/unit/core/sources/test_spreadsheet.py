@@ -110,6 +110,24 @@ def test_all_mistakes_are_reported_up_to_a_bound() -> None:
     found = problems("name,ip\n" + "".join(f"w-{number},x\n" for number in range(PROBLEMS_MOST + 5)))
     assert len(found) == PROBLEMS_MOST + 1
     assert "5 more" in found[-1]
+    with pytest.raises(ConfigError) as caught:
+        read("name,ip\n" + "".join(f"w-{number},x\n" for number in range(PROBLEMS_MOST + 5)))
+    assert caught.value.count == PROBLEMS_MOST + 5
+
+
+def test_mistakes_are_in_the_order_of_their_lines() -> None:
+    found = problems("name,ip\nw-1,x\nw-2,\nw-2,\nw-3,y\n" + "w-4,\n" * 7 + "w-5,z\n")
+    lines = [int(one.split(":")[1]) for one in found]
+    assert len(lines) == 10
+    assert lines == sorted(lines)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_separator_that_excel_is_told_is_no_row(end: str) -> None:
+    lines = ["sep=;", "name;address", "w-1;10.0.0.1,10.0.0.2", '"w-2\n";', "w-3;x"]
+    assert [one.split(": ", 1)[0] for one in problems(end.join(lines) + end)] == ["m.csv:6"]
+    (record,) = read(end.join(lines[:3]) + end)
+    assert (record.name, record.addresses) == ("w-1", ("10.0.0.1", "10.0.0.2"))
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=200))
