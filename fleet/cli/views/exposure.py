@@ -18,21 +18,23 @@ HEAD = ("SITE", "CLUSTER", "POOL", "{}", "NODES", "SINCE", "DAYS", "FIXED BY")
 UNKNOWN_SHOWN = 5
 
 
-def answers(report: ExposureReport) -> Text:
-    """Returns each answer: a row for nodes of one place and one kernel, and why nodes could not be judged."""
-    return Text("\n\n").join(Text("\n").join(_answer(answer, report.at)) for answer in report.answers)
+def answers(report: ExposureReport, past: bool = False) -> Text:
+    """Returns each answer: a row for nodes of one place and one kernel, and why nodes could not be judged. `past`: the
+    report is about a past moment. What was planned then is not known, and a plan made now would not be for it."""
+    return Text("\n\n").join(Text("\n").join(_answer(answer, report.at, past)) for answer in report.answers)
 
 
-def _answer(answer: ExposureAnswer, now: datetime) -> Iterator[Text]:
+def _answer(answer: ExposureAnswer, now: datetime, past: bool) -> Iterator[Text]:
     yield from _head(answer)
     affected = [node for node in answer.nodes if node.state == "affected"]
     if affected:
         by_version = answer.question.startswith("os")
         head = [cell.format("VERSION" if by_version else "KERNEL") for cell in HEAD]
-        yield columns(head, list(_rows(affected, now, by_version)), right=(4, 6))
+        yield columns(head, list(_rows(affected, now, by_version, past)), right=(4, 6))
         if any(node.at_least for node in affected):
             yield Text("+ at least: the history begins later, or what ran before cannot be judged", "dim")
-        yield from _remedies(affected)
+        if not past:
+            yield from _remedies(affected)
     unknown = [node for node in answer.nodes if node.state == "unknown"]
     if unknown:
         yield Text(f"Unknown: {counted(len(unknown), 'node')}", "yellow")
@@ -66,11 +68,13 @@ def _head(answer: ExposureAnswer) -> Iterator[Text]:
     yield Text(", ").join(parts)
 
 
-def _rows(nodes: Sequence[ExposedNode], now: datetime, by_version: bool) -> Iterator[tuple[Cell, ...]]:
+def _rows(
+    nodes: Sequence[ExposedNode], now: datetime, by_version: bool, past: bool
+) -> Iterator[tuple[Cell, ...]]:
     groups: dict[tuple[str, str, str, str, str], list[ExposedNode]] = {}
     for node in nodes:
         software = node.version if by_version else node.kernel
-        key = (node.site, node.cluster, node.pool, software, _fix(node.fix, now))
+        key = (node.site, node.cluster, node.pool, software, _fix(node.fix, now, past))
         groups.setdefault(key, []).append(node)
     before = ("", "")
     for (site, cluster, pool, software, fix), members in groups.items():
@@ -93,7 +97,7 @@ def _days(node: ExposedNode) -> tuple[float, bool]:
     return node.days or 0.0, node.at_least
 
 
-def _fix(fix: ExposureFix | None, now: datetime) -> str:
+def _fix(fix: ExposureFix | None, now: datetime, past: bool) -> str:
     """Returns what fixes a node, in a few words."""
     if fix is None or fix.kind == "none":
         return "no known release"
@@ -103,7 +107,7 @@ def _fix(fix: ExposureFix | None, now: datetime) -> str:
         return f"{doubt}{fix.rollout} to {fix.version}{when}"
     if fix.kind == "plan":
         return f"{doubt}plan {short_id(fix.plan)} to {fix.version}"
-    return f"{doubt}{fix.version}, not planned"
+    return f"{doubt}{fix.version}" if past else f"{doubt}{fix.version}, not planned"
 
 
 def _remedies(nodes: Sequence[ExposedNode]) -> Iterator[Text]:
@@ -131,9 +135,9 @@ def _unknown(nodes: Iterable[ExposedNode]) -> Iterator[Text]:
         yield Text(f"  and {counted(len(ordered) - UNKNOWN_SHOWN, 'other reason')} (-o wide)", "dim")
 
 
-def wide(report: ExposureReport) -> Text:
+def wide(report: ExposureReport, past: bool = False) -> Text:
     """Returns a row for each node and question."""
-    head, rows = cells(report)
+    head, rows = cells(report, past)
     return columns(
         [name.upper().replace("_", " ") for name in head], [[str(cell) for cell in row] for row in rows]
     )
@@ -156,7 +160,7 @@ CELLS = (
 )
 
 
-def cells(report: ExposureReport) -> tuple[Sequence[str], Iterator[Sequence[object]]]:
+def cells(report: ExposureReport, past: bool = False) -> tuple[Sequence[str], Iterator[Sequence[object]]]:
     """Returns the head and the rows of a table with a row for each node and question."""
     return CELLS, (
         (
@@ -170,7 +174,7 @@ def cells(report: ExposureReport) -> tuple[Sequence[str], Iterator[Sequence[obje
             node.kernel,
             node.since.isoformat() if node.since is not None else "",
             node.days if node.days is not None else "",
-            _fix(node.fix, report.at) if node.fix is not None else "",
+            _fix(node.fix, report.at, past) if node.fix is not None else "",
             node.message,
             "yes" if node.at_least else "",
         )

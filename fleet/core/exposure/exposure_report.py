@@ -16,7 +16,8 @@ class ExposureFix(Struct, frozen=True):
 
     kind: Literal["rollout", "plan", "release", "none"]
     """`rollout`: an active rollout upgrades the node. `plan`: a stored plan would. `release`: the stream of the node's
-    pool has a fixed release, and neither upgrades the node to it. `none`: no release that is known to fix it."""
+    pool has a fixed release, and neither upgrades the node to it (of a past moment neither is known). `none`: no release
+    that is known to fix it."""
     version: str = ""
     rollout: str = ""
     plan: str = ""

@@ -82,7 +82,7 @@ def exposure(
     found = find(home, questions, selection, moment, vex_statements(vex or ()))
     if moment is not None and output in ("table", "wide"):
         note(heading(found.at))
-    _print(found, output)
+    _print(found, output, past=moment is not None)
     if any(answer.counts["affected"] for answer in found.answers):
         raise typer.Exit(EXPOSED)
     if any(answer.counts["unknown"] for answer in found.answers):
@@ -105,7 +105,7 @@ def _questions(
     return questions
 
 
-def _print(found: ExposureReport, output: ExposureFormat) -> None:
+def _print(found: ExposureReport, output: ExposureFormat, past: bool) -> None:
     from fleet.cli.terminal.output import show, show_csv, show_json
     from fleet.cli.views import exposure as view
 
@@ -116,6 +116,6 @@ def _print(found: ExposureReport, output: ExposureFormat) -> None:
 
         show_json(openvex(found))
     elif output == "csv":
-        show_csv(*view.cells(found))
+        show_csv(*view.cells(found, past))
     else:
-        show(view.wide(found) if output == "wide" else view.answers(found))
+        show(view.wide(found, past) if output == "wide" else view.answers(found, past))
