@@ -17,7 +17,8 @@ from fleet.core.records.errors import ReadOnlyError, StoreError
 from fleet.core.records.journal import JournalRecord
 from fleet.lab.simulation.builders import START
 from fleet.store import Store
-from tests.store.postgres import unprivileged
+from fleet.store.db.postgres.connection import cancel
+from tests.store.postgres import server, unprivileged
 from tests.store.processes import wait
 from tests.store.standby import NAME, Pair, pair
 
@@ -42,6 +43,15 @@ def test_commit_without_a_synchronous_standby_is_an_error(replicated: Pair) -> N
         replicated.standby.start()
         store.journal.append([RECORD], at=START, actor="ann@c")
         assert store.journal.verify() == []
+
+
+def test_server_that_is_gone_need_not_be_asked_to_end_a_commit(postgres_programs: Path) -> None:
+    """The request is sent by a thread of its own, whose error would be a traceback on stderr."""
+    with server(postgres_programs) as url:
+        connection = psycopg.connect(url.format("postgres"), autocommit=True)
+    cancel(connection)
+    with pytest.raises(psycopg.OperationalError):
+        connection.execute("SELECT 1")
 
 
 @pytest.mark.parametrize("weak", ["off", "local", "remote_write"])

@@ -88,12 +88,12 @@ class RolloutObjects:
     def wanted(self, objects: Mapping[str, JsonObject], pools: Mapping[str, str]) -> list[WantedStatus]:
         """Carries out what the objects ask for, and returns the status that each of them is to have. `pools`: the pool of
         each UpgradePolicy, by its object's name. Raises StoreError."""
-        found = []
+        found, rollouts = [], Rollouts.load(self._home.store)
         for each in objects.values():
             before = status_before(each, RolloutStatus)
             meta = each["metadata"]
             try:
-                status = self._one(asked_rollout(each), pools)
+                status = self._one(asked_rollout(each), pools, rollouts.all)
             except StoreError:
                 raise
             except FleetError as error:
@@ -102,18 +102,22 @@ class RolloutObjects:
             found.append(WantedStatus(str(meta["name"]), str(meta["uid"]), before, status))
         return found
 
-    def _one(self, asked: AskedRollout, pools: Mapping[str, str]) -> RolloutStatus:
-        """Carries out what the object asks for, and returns its status. Raises FleetError where nothing has begun and what
-        is asked for is refused."""
-        rollout = rollout_of(asked, Rollouts.load(self._home.store).all)
+    def _one(
+        self, asked: AskedRollout, pools: Mapping[str, str], rollouts: Sequence[Rollout]
+    ) -> RolloutStatus:
+        """Carries out what the object asks for, and returns its status. `rollouts`: those of a moment ago; ones that have
+        ended are not read again. Raises FleetError where nothing has begun and what is asked for is refused."""
+        rollout = rollout_of(asked, rollouts)
         if rollout is None:
             begun = self._begin(asked, pools)
             if isinstance(begun, RolloutStatus):
                 return begun
             rollout = Rollouts.load(self._home.store).named(begun)
-        refused = self._ordered(asked, rollout)
         if rollout.id != asked.name:
             self.names[rollout.id] = asked.name
+        if not rollout.active:
+            return self._status(asked, rollout, "")
+        refused = self._ordered(asked, rollout)
         return self._status(asked, Rollouts.load(self._home.store).named(rollout.id), refused)
 
     def _begin(self, asked: AskedRollout, pools: Mapping[str, str]) -> RolloutStatus | str:

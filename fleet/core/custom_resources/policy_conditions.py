@@ -172,7 +172,12 @@ def freeze_status(
     until = "" if isinstance(span, UnsetType) else f" until {span[1]:%Y-%m-%d %H:%M} UTC"
     states = (
         ready(mistakes),
-        ConditionState("Active", "True", Why.ACTIVE, f"no node begins{until}")
+        ConditionState(
+            "Active",
+            "True",
+            Why.ACTIVE,
+            f"no node begins{until} in rollouts that were planned with this freeze",
+        )
         if active
         else ConditionState("Active", "False", Why.NOT_ACTIVE, "it does not hold now"),
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import UNSET
 
 from fleet.app.operator.rollout_objects import RolloutObjects
 from fleet.app.planning.plans import plan
@@ -21,6 +22,7 @@ from fleet.core.rollout.rollout import RolloutState
 from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.transport import Transport
 from fleet.lab.simulation.builders import NEW, OLD
+from fleet.store import Store
 from fleet.system.clock import WallClock
 from tests.unit.app.homes import POLICY, a_home, a_started_rollout, small_cluster
 
@@ -226,3 +228,25 @@ def test_rollout_that_has_ended_gets_no_object(home: Home) -> None:
     ended = to_record(RolloutFinished(rollout="r-1"))
     home.store.journal.append([ended], at=home.now(), actor="fleet")
     assert sync(home).missing({}, POOLS) == []
+
+
+def test_objects_of_rollouts_that_have_ended_read_the_journal_once(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = {}
+    for number in range(1, 4):
+        asked = an_object(f"object-{number}")
+        look(home, asked)
+        finished = to_record(RolloutFinished(rollout=f"r-{number}"))
+        home.store.journal.append([finished], at=home.now(), actor="fleet")
+        ended[f"object-{number}"] = asked
+    read, load = list[int](), Rollouts.load
+
+    def counted(store: Store) -> Rollouts:
+        read.append(1)
+        return load(store)
+
+    monkeypatch.setattr(Rollouts, "load", counted)
+    found = sync(home).wanted(ended, POOLS)
+    assert [each.status.ended_at is not UNSET for each in found] == [True] * 3
+    assert len(read) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, LiteralString, NamedTuple, cast
 
 import psycopg
@@ -61,6 +62,12 @@ def hosts_of(address: DatabaseAddress) -> list[str]:
 def target_of(address: DatabaseAddress) -> str:
     """Returns the URL's `target_session_attrs`; empty: it has none."""
     return str(conninfo_to_dict(address.url).get("target_session_attrs") or "")
+
+
+def cancel(connection: Connection[Row]) -> None:
+    """Asks the server to end the statement at work, if it can be reached: else the statement ends with its connection."""
+    with suppress(psycopg.Error):
+        connection.cancel()
 
 
 def _connect(options: dict[str, Any], autocommit: bool) -> PostgresSession:

@@ -16,7 +16,7 @@ from psycopg.errors import Diagnostic
 
 from fleet.store.db.address import DatabaseAddress
 from fleet.store.db.database import BUSY_SECONDS, Row, in_utc
-from fleet.store.db.postgres.connection import READ_SECONDS, PostgresSession, connect
+from fleet.store.db.postgres.connection import READ_SECONDS, PostgresSession, cancel, connect
 from fleet.store.db.postgres.refusals import refusal, unconfirmed
 
 READ: LiteralString = (
@@ -95,14 +95,14 @@ class PostgresDatabase:
         time-outs do not apply to this wait, is asked to end it, and then reports success with a warning. Source:
         PostgreSQL's `SyncRepWaitForLSN`."""
         self._warned = False
-        cancel = Timer(BUSY_SECONDS, cursor.connection.cancel)
-        cancel.start()
+        timer = Timer(BUSY_SECONDS, cancel, [cursor.connection])
+        timer.start()
         try:
             cursor.execute("COMMIT", prepare=False)
         finally:
-            cancel.cancel()
+            timer.cancel()
             # A request that is on its way would end the next statement.
-            cancel.join()
+            timer.join()
         if self._warned:
             raise unconfirmed(self.address)
 
