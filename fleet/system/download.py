@@ -106,5 +106,8 @@ def _opener() -> OpenerDirector:
 
 
 def _line(error: object) -> str:
-    text = str(error) or type(error).__name__
+    """Returns what went wrong, without the number that Python puts before the words of the operating system. The
+    words of TLS say more than its number's."""
+    words = error.strerror if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else ""
+    text = words or str(error) or type(error).__name__
     return "".join(char if char.isprintable() else " " for char in text)[:200]

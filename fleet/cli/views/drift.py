@@ -54,6 +54,8 @@ def _drift(report: DriftReport) -> Iterator[Text]:
         if drifting
         else (f"No node of {report.nodes:,} drifts")
     )
+    if not report.nodes:
+        summary = "No node is known that could be compared (fleet status)"
     if report.not_reported:
         summary += f"; no agent reports {counted(report.not_reported, 'node')}: of these only kernel and kubelet are known"
     if report.etc_unknown:

@@ -54,6 +54,9 @@ def _head(answer: ExposureAnswer) -> Iterator[Text]:
     if about:
         yield Text("; ".join(about), "dim")
     counts, total = answer.counts, len(answer.nodes)
+    if not total:
+        yield Text("no node is known that this could be asked about (fleet status)", "yellow")
+        return
     parts = [
         Text(
             f"{counts['affected']:,} of {counted(total, 'node')} affected",

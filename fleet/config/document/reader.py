@@ -48,6 +48,7 @@ class Reader:
         self.folder = Path(file).absolute().parent if folder is None else folder
         self._block = block
         self._read_keys: set[str] = set()
+        self._refused: set[str] = set()
         self._parts: list[Reader] = []
 
     def has(self, key: str) -> bool:
@@ -60,6 +61,8 @@ class Reader:
         return SourcePlace(self.file, entry.line if entry else self._block.line, self._path(key))
 
     def problem(self, message: str, key: str = "") -> None:
+        """Adds a problem of the key, which `close` then does not call unknown; of the whole mapping if none is given."""
+        self._refused.add(self.spelling.key(key))
         self.findings.problem(self.place(key), message)
 
     def caution(self, message: str, key: str = "") -> None:
@@ -159,7 +162,7 @@ class Reader:
     def close(self) -> None:
         """Adds a problem for every key that was never asked for, here and in all parts."""
         for key, entry in self._block.entries.items():
-            if key not in self._read_keys:
+            if key not in self._read_keys and key not in self._refused:
                 known = _nearest(key, self._read_keys) or _few(self._read_keys)
                 path = ".".join(part for part in (self.path, shown(key)) if part)
                 message = f"expected a known key, found {shown(key)!r}{known}"

@@ -28,7 +28,7 @@ def check_streams(policy: Policy) -> Iterator[LintFinding]:
             message = (
                 f"has no releases, and {counted(len(pools), 'pool')} {_follow(pools)}: nothing can be planned"
             )
-            remedy = "add a release; where a feed or a file has them, fleet sync says why it has none"
+            remedy = "add a release; fleet releases sync says why a feed has none"
             yield LintFinding("", "stream-empty", f"stream {stream.name}", message, remedy)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -117,6 +118,14 @@ def test_a_server_that_nobody_vouches_for_is_not_read(
         monkeypatch.delenv("SSL_CERT_FILE")
         with pytest.raises(DownloadError, match="certificate"):
             download(url, 1000)
+
+
+def test_a_server_that_does_not_listen_is_named_in_words() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        with pytest.raises(DownloadError) as caught:
+            download(f"https://127.0.0.1:{taken.getsockname()[1]}/rel.json", 1000)
+    assert str(caught.value) == "Connection refused"
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1/", "file:///etc/passwd", "ftp://127.0.0.1/"])

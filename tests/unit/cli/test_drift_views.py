@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from fleet.cli.views.drift import ORPHANS_SHOWN, orphans
-from fleet.core.drift.drift_report import OrphanFinding, OrphanKind, OrphanReport
+from fleet.cli.views.drift import ORPHANS_SHOWN, drift, orphans
+from fleet.core.drift.drift_report import DriftReport, OrphanFinding, OrphanKind, OrphanReport
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 
@@ -29,3 +29,9 @@ def test_few_findings_are_shown_whole() -> None:
     shown = orphans(OrphanReport(NOW, findings("renamed", ORPHANS_SHOWN))).plain
     assert shown.count("look at it") == ORPHANS_SHOWN
     assert "more" not in shown
+
+
+def test_fleet_without_nodes_is_not_called_free_of_drift() -> None:
+    shown = drift(DriftReport(NOW, 0, (), (), 0)).plain
+    assert "No node is known" in shown
+    assert "drifts" not in shown

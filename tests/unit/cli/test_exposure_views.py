@@ -39,3 +39,10 @@ def test_of_a_past_moment_it_is_not_known_what_was_planned() -> None:
     assert "->" not in shown
     head, rows = cells(REPORT, past=True)
     assert [row[list(head).index("fix")] for row in rows] == ["1.1"]
+
+
+def test_fleet_without_nodes_is_not_called_safe() -> None:
+    nobody = ExposureAnswer("kernel<6.2", "", (), None, "", "", dict.fromkeys(COUNTS, 0), ())
+    shown = answers(ExposureReport(NOW, (nobody,))).plain
+    assert "no node is known" in shown
+    assert "0 of 0" not in shown
