@@ -9,11 +9,12 @@ from pathlib import Path
 
 from fleet.app.inventory.clusters import admit, refuse_at_work
 from fleet.app.wiring.home import Home
-from fleet.app.wiring.sources.kubeconfig import new_row
+from fleet.app.wiring.sources.kubeconfig import new_row, uid_of
 from fleet.core.records.errors import FleetError, StoreError, UsageError
 from fleet.kube.client import credentials
 from fleet.store import ClusterRow
 from fleet.system.clock import WallClock
+from fleet.system.event_loop import result_of
 
 ENDINGS = (".yaml", ".yml", ".kubeconfig")
 """Endings of kubeconfigs that are not part of their cluster's name."""
@@ -34,8 +35,8 @@ def ensure_in_pod() -> None:
 def add_own(home: Home, name: str) -> None:
     """Adds the cluster that this process runs in, which it reaches by the service account of its pod.
 
-    Raises UsageError where the database has that cluster under another name, or another cluster under this name;
-    another FleetError, and adds nothing, where the cluster does not answer.
+    Raises UsageError where the database has that cluster under another name, or another cluster under this name, such as
+    that of another operator with the same database; another FleetError, and adds nothing, where the cluster does not answer.
     """
     rows = home.make().clusters.list()
     own = next((row for row in rows if row.in_pod), None)
@@ -49,13 +50,28 @@ def add_own(home: Home, name: str) -> None:
             f"the database has another cluster {name}, which is reached by a kubeconfig",
             "give the operator's own cluster another name: --cluster NAME, or FLEET_CLUSTER",
         )
-    if own is None:
+    if own is not None:
+        _refuse_another(home, own)
+    else:
         try:
             admit(home, ClusterRow(name=name, sites=(name,)))
         except UsageError:
             # Another replica, which was started at the same time, may have added it meanwhile.
             if not any(row.in_pod and row.name == name for row in home.store.clusters.list()):
                 raise
+
+
+def _refuse_another(home: Home, own: ClusterRow) -> None:
+    """Raises UsageError where the cluster that this process runs in is not the one of the database: nodes of the same name
+    would be taken for those of the journal."""
+    uid = result_of(uid_of(home, own))
+    if own.uid and uid and uid != own.uid:
+        raise UsageError(
+            f"the cluster {own.name} of the database is another one than that of this pod: its kube-system has uid {uid}, "
+            f"not {own.uid}",
+            "give each operator a database of its own; if the cluster was made anew: fleet cluster remove "
+            f"{own.name}, from wherever the database is reached",
+        )
 
 
 def kubeconfigs(folder: Path) -> dict[str, Path]:

@@ -89,7 +89,8 @@ class RolloutObjects:
         """Carries out what the objects ask for, and returns the status that each of them is to have. `pools`: the pool of
         each UpgradePolicy, by its object's name. Raises StoreError."""
         found, rollouts = [], Rollouts.load(self._home.store)
-        for each in objects.values():
+        # What has begun comes first: an abort waits for no plan of another object.
+        for each in sorted(objects.values(), key=_begins):
             before = status_before(each, RolloutStatus)
             meta = each["metadata"]
             try:
@@ -203,6 +204,11 @@ def _rollout_of(each: JsonObject, rollouts: Sequence[Rollout]) -> Rollout | None
         return rollout_of(asked_rollout(each), rollouts)
     except UsageError:
         return None
+
+
+def _begins(each: JsonObject) -> bool:
+    """Returns whether the object has no rollout yet, as far as its status has it."""
+    return status_before(each, RolloutStatus).rollout is UNSET
 
 
 def _is_pool(each: JsonObject) -> bool:

@@ -98,6 +98,21 @@ def test_own_cluster_keeps_its_name(home: Home, account: Path, monkeypatch: pyte
     assert rows(home) == {"here": ""}
 
 
+def test_operator_with_the_database_of_another_cluster_does_nothing(
+    home: Home, account: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two installations with one database and the default name: their nodes may have the same names."""
+
+    async def story(server: ApiServer) -> None:
+        await asyncio.to_thread(add_own, home, "local")
+        other = {"metadata": {"uid": "u-2"}}
+        server.faults[:] = [Fault("GET", "/namespaces/kube-system", 200, other, times=9)]
+        with pytest.raises(UsageError, match="u-2, not u-1"):
+            await asyncio.to_thread(add_own, home, "local")
+
+    in_pod(account, monkeypatch, story)
+
+
 def test_own_cluster_takes_no_name_of_another_cluster(home: Home) -> None:
     home.make().clusters.add(ClusterRow(name="here", kubeconfig="/elsewhere"))
     with pytest.raises(UsageError, match="another cluster here"):

@@ -10,12 +10,14 @@ import pytest
 from msgspec import UNSET
 
 from fleet.app.operator.rollout_objects import RolloutObjects
+from fleet.app.operator.rollouts import AskedRollout, RolloutCommands
 from fleet.app.planning.plans import plan
 from fleet.app.rollouts.commands import send_command
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.wiring.home import Home
 from fleet.core.custom_resources.rollout import RolloutStatus
 from fleet.core.planning.plan import short_id
+from fleet.core.records.errors import HeldError
 from fleet.core.rollout.codec import to_record
 from fleet.core.rollout.decisions import RolloutFinished
 from fleet.core.rollout.rollout import RolloutState
@@ -250,3 +252,18 @@ def test_objects_of_rollouts_that_have_ended_read_the_journal_once(
     found = sync(home).wanted(ended, POOLS)
     assert [each.status.ended_at is not UNSET for each in found] == [True] * 3
     assert len(read) == 1
+
+
+def test_abort_waits_for_no_plan_of_another_object(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = an_object()
+    look(home, asked)
+    asked["spec"]["aborted"] = True
+    seen = list[RolloutState]()
+
+    def begin(commands: RolloutCommands, asked: AskedRollout, pools: list[str]) -> str:
+        seen.append(state(home))
+        raise HeldError("no cluster answers")
+
+    monkeypatch.setattr(RolloutCommands, "begin", begin)
+    sync(home).wanted({"a-new-one": an_object("a-new-one"), "november": asked}, POOLS)
+    assert seen == [RolloutState.ABORTED]

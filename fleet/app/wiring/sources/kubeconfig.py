@@ -143,6 +143,13 @@ def _cluster(row: ClusterRow) -> KubeCluster:
     return KubeCluster(row.name, CredentialSource(first, row.context, tuple(others)), WallClock())
 
 
+async def uid_of(home: Home, row: ClusterRow) -> str:
+    """Returns the UID of the cluster's namespace kube-system, as `cluster_uid`. Raises FleetError where the cluster does
+    not answer."""
+    async with KubeconfigSource(home, row).api_server() as cluster:
+        return await cluster_uid(cluster)
+
+
 async def cluster_uid(cluster: KubeCluster) -> str:
     """Returns the UID of the namespace kube-system; empty where fleet may not read the namespace."""
     from fleet.kube.objects.errors import ApiRequest
