@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.sources.registry import source_of
 from fleet.core.objects.node import ARCHITECTURE_LABEL, Node, NodeRef
+from fleet.core.records.errors import UsageError
 from fleet.core.reporting.node_state import KnownNode
 from fleet.core.sources.matching import NO_SOURCES, SourceMatching, match
 from fleet.core.sources.record import MachineRecord, SourcedRecord
@@ -62,10 +63,18 @@ def records_of(
 def machine_alone(
     home: Home, rows: Sequence[ClusterRow], known: Sequence[KnownNode], name: str
 ) -> tuple[SourcedRecord, ...]:
-    """Returns what sources have of the machine of that name, which no cluster has; empty where they do not know it."""
+    """Returns what sources have of the machine of that name, which no cluster has; empty where they do not know it.
+    Raises UsageError where the machine may be a node of another name."""
+    matching = matching_of(home, rows, known)
+    for record, refs in matching.ambiguous:
+        if name.casefold() == record.shown.casefold():
+            raise UsageError(
+                f"{record.source} has {record.shown}, which may be {' or '.join(map(str, refs))}",
+                "fleet node show with the name of a node; fleet orphans shows what is ambiguous",
+            )
     found = [
         records
-        for records in matching_of(home, rows, known).alone
+        for records in matching.alone
         if name.casefold() in {record.shown.casefold() for record in records}
     ]
     return found[0] if len(found) == 1 else ()

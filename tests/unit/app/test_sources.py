@@ -68,6 +68,16 @@ def test_machine_that_a_spreadsheet_alone_has_is_known_and_not_seen(home: Home, 
     }
 
 
+def test_machine_that_may_be_a_node_of_another_name_is_not_called_unknown(home: Home, tmp_path: Path) -> None:
+    name = first_node(home)
+    path = sheet(tmp_path, f"name\n{name}.example.org\n{name}.example.net\n")
+    assert brought_in(home, path) == (0, 0, 2)
+    with pytest.raises(UsageError) as caught:
+        node_details(home, f"{name}.example.org")
+    assert name in caught.value.message.partition("may be")[2]
+    assert "fleet orphans" in caught.value.hint
+
+
 def test_past_moment_has_what_had_been_imported_by_then(home: Home, tmp_path: Path) -> None:
     brought_in(home, sheet(tmp_path, "name\nnew-1\nnew-2\n"))
     assert not status_at(home, home.now() - timedelta(hours=1)).only_in_sources
