@@ -29,11 +29,11 @@ from fleet.core.records.errors import UsageError
 from fleet.core.reporting.node_state import KnownNode, StatusNode
 from fleet.core.reporting.overview import overview
 from fleet.core.reporting.past.as_of import (
-    STATES,
-    changed_later,
+    CHANGES,
+    has_changed,
     policy_at,
+    rollout_then,
     rollouts_at,
-    state_at,
     without_unknown_steps,
 )
 from fleet.core.reporting.past.differences import FleetDiff, differences
@@ -94,16 +94,20 @@ def _at(home: Home, at: datetime, selection: Selection) -> Moment:
 
 
 def _rollouts_at(home: Home, rollouts: Sequence[Rollout], at: datetime) -> list[Rollout]:
-    """A rollout keeps its present state alone: that of then is in the journal."""
-    entries = home.store.journal.entries
-    states = {
-        rollout.id: state_at(
-            ((entry.at, entry.record.kind) for entry in entries(rollout=rollout.id, kinds=tuple(STATES))), at
+    """Returns the rollouts of then. A rollout keeps its present state and slots alone: those of then are in the
+    journal."""
+    then = {
+        rollout.id: rollout_then(
+            (
+                (entry.at, from_record(entry.record))
+                for entry in home.store.journal.entries(rollout=rollout.id, kinds=CHANGES)
+            ),
+            at,
         )
-        for rollout in changed_later(rollouts, at)
-        if rollout.ended_at is None or rollout.ended_at > at
+        for rollout in rollouts
+        if has_changed(rollout, at)
     }
-    return rollouts_at(rollouts, at, states)
+    return rollouts_at(rollouts, at, then)
 
 
 def _clusters(home: Home, at: datetime) -> Sequence[ClusterRow]:

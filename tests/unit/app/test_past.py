@@ -24,7 +24,13 @@ from fleet.core.records.retention import Retention
 from fleet.core.reporting.past.differences import ChangedField
 from fleet.core.reporting.selection import EVERYTHING
 from fleet.core.rollout.codec import to_record
-from fleet.core.rollout.commands import RolloutAborted, RolloutPaused, RolloutResumed, RolloutStarted
+from fleet.core.rollout.commands import (
+    NodeReleased,
+    RolloutAborted,
+    RolloutPaused,
+    RolloutResumed,
+    RolloutStarted,
+)
 from fleet.core.rollout.decisions import RolloutFinished, RolloutHalted, StepFinished
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.steps import Step, StepResult
@@ -189,6 +195,24 @@ def test_rollout_of_a_past_moment_has_the_state_of_then(fleet: Fleet) -> None:
 
     found = [state(hours + 0.5) for hours in range(7)]
     assert found == ["", "running", "paused", "running", "halted", "aborted", ""]
+
+
+def test_failed_node_of_a_past_moment_has_the_slot_that_was_released_later(fleet: Fleet) -> None:
+    fleet.sync(START)
+    rolled_out(fleet, START + HOUR)
+    ref = NodeRef("east", "n-0")
+    failed = StepFinished(
+        rollout="r-1", node=ref, turn=StepResult.FAILED, to=Step.FAILED, why="a unit failed"
+    )
+    released = NodeReleased(rollout="r-1", node=ref, reason="looked at")
+    fleet.store.journal.append([to_record(failed)], at=START + 2 * HOUR, actor="fleet")
+    fleet.store.journal.append([to_record(released)], at=START + 4 * HOUR, actor="alice")
+    fleet.time = START + 9 * HOUR
+
+    def state(hours: float) -> str:
+        return status_at(fleet, START + hours * HOUR).nodes[0].state
+
+    assert [state(hours) for hours in (1.5, 3, 5)] == ["running", "failed", "outdated"]
 
 
 def test_life_of_a_node_has_its_releases_boots_cordons_and_rollouts(fleet: Fleet) -> None:
