@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from fleet.app.operator.watched import RESOURCES, ROLLOUT, ROLLOUTS
 from fleet.config.objects.kinds import GROUP
-from fleet.core.records.errors import FleetError
+from fleet.core.records.errors import FleetError, ForbiddenError
 from fleet.kube.client.transport import Transport
 from fleet.kube.install.installation import manifests
 from fleet.kube.objects.errors import ApiRequest, ConflictError, NotFoundError
@@ -90,13 +90,14 @@ async def create_rollout(transport: Transport, name: str, spec: Struct) -> None:
 
 
 async def why_unproven(transport: Transport) -> str:
-    """Returns why the API server does not prove who asks for something in a Rollout; empty: it does."""
+    """Returns why the API server does not prove who asks for something in a Rollout; empty: it does. Raises FleetError where
+    that is not known, since the API server does not answer."""
     for manifest in (each for each in manifests(None, policy=True) if each.name == USERS):
         resource = manifest.collection.rpartition("/")[2]
         request = ApiRequest(verb="get", path=manifest.path, group=ADMISSION, resource=resource)
         try:
             found = msgspec.json.decode(await transport.call(request))
-        except FleetError as error:
+        except (NotFoundError, ForbiddenError) as error:
             return f"{manifest.kind} {USERS}: {error.message}"
         if not _holds(found.get("spec"), manifest.body["spec"]):
             return f"{manifest.kind} {USERS} is not the one that the Helm chart applies"

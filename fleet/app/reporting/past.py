@@ -28,7 +28,14 @@ from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import UsageError
 from fleet.core.reporting.node_state import KnownNode, StatusNode
 from fleet.core.reporting.overview import overview
-from fleet.core.reporting.past.as_of import policy_at, rollouts_at, without_unknown_steps
+from fleet.core.reporting.past.as_of import (
+    STATES,
+    changed_later,
+    policy_at,
+    rollouts_at,
+    state_at,
+    without_unknown_steps,
+)
 from fleet.core.reporting.past.differences import FleetDiff, differences
 from fleet.core.reporting.past.node_details import NodeDetails, details
 from fleet.core.reporting.past.node_life import Interval, LifeEvent, NodeLife, NodeRun, life
@@ -79,11 +86,24 @@ def _at(home: Home, at: datetime, selection: Selection) -> Moment:
     known = known_in(home, rows, at)
     rollouts = Rollouts.load(home.store).all
     policy = policy_at(policy_for(home, known), rollouts, at)
-    found = overview(at, clusters_of(home, rows, known, {}), known, policy, rollouts_at(rollouts, at))
+    found = overview(at, clusters_of(home, rows, known, {}), known, policy, _rollouts_at(home, rollouts, at))
     unseen = only_in_sources(home, rows, known, at) if is_whole(selection) else {}
     found = replace(found, nodes=without_unknown_steps(found.nodes), only_in_sources=unseen or UNSET)
     refuse_unknown(selection, found, policy)
     return select(found, selection), known, policy
+
+
+def _rollouts_at(home: Home, rollouts: Sequence[Rollout], at: datetime) -> list[Rollout]:
+    """A rollout keeps its present state alone: that of then is in the journal."""
+    entries = home.store.journal.entries
+    states = {
+        rollout.id: state_at(
+            ((entry.at, entry.record.kind) for entry in entries(rollout=rollout.id, kinds=tuple(STATES))), at
+        )
+        for rollout in changed_later(rollouts, at)
+        if rollout.ended_at is None or rollout.ended_at > at
+    }
+    return rollouts_at(rollouts, at, states)
 
 
 def _clusters(home: Home, at: datetime) -> Sequence[ClusterRow]:

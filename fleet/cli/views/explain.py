@@ -8,6 +8,7 @@ from rich.text import Text
 
 from fleet.app.reporting.explain import Explanation, NodeEvent
 from fleet.cli.terminal.columns import columns
+from fleet.cli.terminal.person import persons_within
 from fleet.cli.terminal.time_format import ago, stamp
 from fleet.cli.views.rollout_page.standstill import standing_still
 from fleet.core.records.held import Held
@@ -122,4 +123,9 @@ def _history(explanation: Explanation, most: int) -> Iterator[Text]:
 
 def _line(event: NodeEvent) -> tuple[str | Text, ...]:
     style = {"failed": "red", "done": "green", "refused": "yellow"}.get(event.what, "")
-    return f"  {stamp(event.at)}", event.rollout or "-", Text(event.what, style), Text(event.message)
+    return (
+        f"  {stamp(event.at)}",
+        event.rollout or "-",
+        Text(event.what, style),
+        Text(persons_within(event.message)),
+    )

@@ -44,15 +44,17 @@ def _answer(answer: ExposureAnswer, now: datetime, past: bool) -> Iterator[Text]
 def _head(answer: ExposureAnswer) -> Iterator[Text]:
     title = Text(answer.question, "bold")
     if answer.title:
-        title.append(f": {answer.title}", "not bold")
+        title.append(f": {_line(answer.title)}", "not bold")
     yield title
     about = [f"severity {answer.severity} by {answer.severity_source}"] if answer.severity else []
     if answer.published is not None:
         about.append(f"published {answer.published:%Y-%m-%d}")
     if answer.aliases and len(answer.aliases) <= UNKNOWN_SHOWN:
         about.append(", ".join(answer.aliases))
+    if any(node.reason == "withdrawn" for node in answer.nodes):
+        about.append("withdrawn by its publisher")
     if about:
-        yield Text("; ".join(about), "dim")
+        yield Text(_line("; ".join(about)), "dim")
     counts, total = answer.counts, len(answer.nodes)
     if not total:
         yield Text("no node is known that this could be asked about (fleet status)", "yellow")
@@ -69,6 +71,11 @@ def _head(answer: ExposureAnswer) -> Iterator[Text]:
         if counts[state]
     ]
     yield Text(", ").join(parts)
+
+
+def _line(text: str) -> str:
+    """Returns the text in one line: an advisory or a VEX document must not add lines to the answer."""
+    return " ".join(text.split())
 
 
 def _rows(
@@ -130,7 +137,7 @@ def _remedies(nodes: Sequence[ExposedNode]) -> Iterator[Text]:
 def _unknown(nodes: Iterable[ExposedNode]) -> Iterator[Text]:
     messages: dict[str, int] = {}
     for node in nodes:
-        messages[node.message] = messages.get(node.message, 0) + 1
+        messages[_line(node.message)] = messages.get(_line(node.message), 0) + 1
     ordered = sorted(messages.items(), key=lambda item: -item[1])
     for message, count in ordered[:UNKNOWN_SHOWN]:
         yield Text(f"  {count:,}: {message}")
@@ -178,7 +185,7 @@ def cells(report: ExposureReport, past: bool = False) -> tuple[Sequence[str], It
             node.since.isoformat() if node.since is not None else "",
             node.days if node.days is not None else "",
             _fix(node.fix, report.at, past) if node.fix is not None else "",
-            node.message,
+            _line(node.message),
             "yes" if node.at_least else "",
         )
         for answer in report.answers

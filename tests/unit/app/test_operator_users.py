@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from fleet.app.operator.api import USERS, why_unproven
-from fleet.core.records.errors import FleetError
+from fleet.core.records.errors import UnreachableError
 from fleet.kube.client.transport import Transport
 from fleet.kube.install.installation import manifests
-from fleet.kube.objects.errors import ApiRequest
+from fleet.kube.objects.errors import ApiRequest, NotFoundError
 
 
 class InstalledObjects:
@@ -25,7 +25,7 @@ class InstalledObjects:
 
     async def call(self, request: ApiRequest) -> bytes:
         if request.path not in self.bodies:
-            raise FleetError("not found")
+            raise NotFoundError("not found")
         return msgspec.json.encode(self.bodies[request.path])
 
     def unproven(self) -> str:
@@ -96,3 +96,12 @@ def test_defaults_of_the_api_server_are_no_changes() -> None:
     }
     objects.bodies[path] = {**objects.bodies[path], "spec": {**spec, "matchConstraints": constraints}}
     assert objects.unproven() == ""
+
+
+def test_api_server_that_does_not_answer_is_no_missing_policy() -> None:
+    class Away:
+        async def call(self, request: ApiRequest) -> bytes:
+            raise UnreachableError("503")
+
+    with pytest.raises(UnreachableError):
+        asyncio.run(why_unproven(cast(Transport, Away())))

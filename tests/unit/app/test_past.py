@@ -24,8 +24,8 @@ from fleet.core.records.retention import Retention
 from fleet.core.reporting.past.differences import ChangedField
 from fleet.core.reporting.selection import EVERYTHING
 from fleet.core.rollout.codec import to_record
-from fleet.core.rollout.commands import RolloutStarted
-from fleet.core.rollout.decisions import RolloutFinished, StepFinished
+from fleet.core.rollout.commands import RolloutAborted, RolloutPaused, RolloutResumed, RolloutStarted
+from fleet.core.rollout.decisions import RolloutFinished, RolloutHalted, StepFinished
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.steps import Step, StepResult
 from fleet.lab.simulation.builders import NEW, OLD, START, a_machine, a_node, a_snapshot
@@ -168,6 +168,27 @@ def rolled_out(fleet: Fleet, at: datetime) -> None:
     records: list[JournalRecord] = [to_record(RolloutStarted(rollout="r-1", start=start))]
     records += [to_record(StepFinished(rollout="r-1", node=ref, turn=turn, to=to)) for turn, to in steps]
     fleet.store.journal.append(records, at=at, actor="alice")
+
+
+def test_rollout_of_a_past_moment_has_the_state_of_then(fleet: Fleet) -> None:
+    fleet.sync(START)
+    rolled_out(fleet, START + HOUR)
+    changes = (
+        RolloutPaused(rollout="r-1", reason="lunch"),
+        RolloutResumed(rollout="r-1", reason="back"),
+        RolloutHalted(rollout="r-1", why="a canary failed"),
+        RolloutAborted(rollout="r-1", reason="bad release"),
+        RolloutFinished(rollout="r-1"),
+    )
+    for hours, record in enumerate(changes, start=2):
+        fleet.store.journal.append([to_record(record)], at=START + hours * HOUR, actor="alice")
+    fleet.time = START + 9 * HOUR
+
+    def state(hours: float) -> str:
+        return status_at(fleet, START + hours * HOUR).summary.pools[0].rollout_state
+
+    found = [state(hours + 0.5) for hours in range(7)]
+    assert found == ["", "running", "paused", "running", "halted", "aborted", ""]
 
 
 def test_life_of_a_node_has_its_releases_boots_cordons_and_rollouts(fleet: Fleet) -> None:

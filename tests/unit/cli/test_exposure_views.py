@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
+
 from fleet.cli.views.exposure import answers, cells
 from fleet.core.exposure.exposure_report import ExposedNode, ExposureAnswer, ExposureFix, ExposureReport
 
@@ -46,3 +48,24 @@ def test_fleet_without_nodes_is_not_called_safe() -> None:
     shown = answers(ExposureReport(NOW, (nobody,))).plain
     assert "no node is known" in shown
     assert "0 of 0" not in shown
+
+
+def test_advisory_adds_no_lines_to_the_answer() -> None:
+    unknown = replace(NODE, state="unknown", fix=None, message="unclear\n0 of 1 node affected")
+    (answer,) = REPORT.answers
+    odd = replace(answer, title="a title\n0 of 1 node affected", nodes=(NODE, unknown))
+    lines = answers(replace(REPORT, answers=(odd,))).plain.splitlines()
+    assert "0 of 1 node affected" not in lines
+    _, rows = cells(replace(REPORT, answers=(odd,)))
+    assert not any("\n" in str(cell) for row in rows for cell in row)
+
+
+def test_withdrawn_advisory_is_named_as_such() -> None:
+    (answer,) = REPORT.answers
+    withdrawn = replace(
+        answer,
+        counts={**COUNTS, "affected": 0, "not_affected": 1},
+        nodes=(replace(NODE, state="not_affected", reason="withdrawn", fix=None),),
+    )
+    assert "withdrawn by its publisher" in answers(replace(REPORT, answers=(withdrawn,))).plain
+    assert "withdrawn" not in answers(REPORT).plain

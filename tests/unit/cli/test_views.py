@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 from rich.text import Text
 
-from fleet.app.reporting.explain import explanation
+from fleet.app.reporting.explain import NodeEvent, explanation
 from fleet.app.rollouts.rollouts import RolloutSummary
 from fleet.cli.views import explain as explain_view
 from fleet.cli.views import quorum as quorum_view
@@ -33,6 +33,7 @@ from fleet.core.reporting.selection import Selection, select
 from fleet.core.reporting.status import FleetStatus, StatusCluster
 from fleet.core.reporting.timeline import Timeline
 from fleet.core.reporting.voters import status_of
+from fleet.core.rollout.rollout import RolloutState
 from fleet.core.rollout.steps import StepResult
 from fleet.core.text.durations import format_duration
 from fleet.lab.simulation.builders import NEW, START, a_group, a_node, a_policy, a_pool
@@ -192,6 +193,21 @@ def test_cells_of_a_csv_are_plain_text() -> None:
     head, rows = status_view.cells(replace(status, nodes=nodes))
     column = list(head).index("etc")
     assert [row[column] for row in rows] == ["A hostname; M ssh/sshd_config; and 2 more", ""]
+
+
+def test_pages_name_users_by_their_names() -> None:
+    run = RolloutRun(100)
+    actor = "ada (token, key 4254, token f67f) as root@desk"
+    event = NodeEvent(START, "r-1", "cancelled", f"aborted by {actor}")
+    explained = replace(explanation(run.status().nodes[0], run.now, None), history=(event,))
+    page = shown(explain_view.whole(explained))
+    assert "aborted by ada" in page
+    assert "root@desk" not in page
+    scene = run.scene()
+    scene.rollout.state, scene.rollout.state_by = RolloutState.PAUSED, actor
+    page = shown(rollout_view.picture(scene))
+    assert "by ada" in page
+    assert "root@desk" not in page
 
 
 def test_drifted_node_of_a_rollout_is_shown_as_drifted_whatever_it_waits_for(golden: GoldenFiles) -> None:

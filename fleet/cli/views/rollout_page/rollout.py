@@ -166,7 +166,7 @@ def _approved(found: StartApproval, given: str) -> str:
 
 def _standing(rollout: Rollout, now: datetime) -> Text:
     """Returns why the rollout does not go on, and what to do."""
-    by, since = rollout.state_by, clock(rollout.state_at, now)
+    by, since = person(rollout.state_by), clock(rollout.state_at, now)
     match rollout.state:
         case RolloutState.HALTED if not (rollout.failures or rollout.gates.failed or rollout.hooks.failed):
             text = f"has not begun: {rollout.why}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from datetime import datetime
 
@@ -12,12 +12,20 @@ from msgspec.structs import replace
 from fleet.core.policy.policy import Policy
 from fleet.core.releases.release import Release
 from fleet.core.reporting.node_state import StatusNode
-from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.rollout import Rollout, RolloutState
 from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
 
 SOME_STEP = Step.CORDON
 """Stands for the step of a run that was at work at the moment: a rollout does not keep when each step began."""
+
+STATES: Mapping[str, RolloutState] = {
+    "pause": RolloutState.PAUSED,
+    "resume": RolloutState.RUNNING,
+    "abort": RolloutState.ABORTED,
+    "halt": RolloutState.HALTED,
+}
+"""The state of a rollout after a record of each of these kinds."""
 
 
 def policy_at(present: Policy, rollouts: Iterable[Rollout], at: datetime) -> Policy:
@@ -39,14 +47,33 @@ def _was_out(release: Release, at: datetime) -> bool:
     return isinstance(release.released, UnsetType) or release.released <= at
 
 
-def rollouts_at(rollouts: Iterable[Rollout], at: datetime) -> list[Rollout]:
+def rollouts_at(
+    rollouts: Iterable[Rollout], at: datetime, states: Mapping[str, RolloutState]
+) -> list[Rollout]:
     """Returns the rollouts that had been started by then. Those that had not ended are active, with runs that had not
-    begun, were at work (at SOME_STEP), or had ended."""
+    begun, were at work (at SOME_STEP), or had ended. `states`: the state of then of each rollout that `changed_later`
+    returns."""
     return [
-        rollout if rollout.ended_at is not None and rollout.ended_at <= at else _active(rollout, at)
+        rollout
+        if rollout.ended_at is not None and rollout.ended_at <= at
+        else _active(rollout, at, states.get(rollout.id, rollout.state))
         for rollout in rollouts
         if rollout.started_at <= at
     ]
+
+
+def changed_later(rollouts: Iterable[Rollout], at: datetime) -> list[Rollout]:
+    """Returns the rollouts that had been started by then and have changed their state since."""
+    return [rollout for rollout in rollouts if rollout.started_at <= at < rollout.state_at]
+
+
+def state_at(changes: Iterable[tuple[datetime, str]], at: datetime) -> RolloutState:
+    """Returns the state that a rollout had then. `changes`: its records of the kinds of STATES, in their order."""
+    state = RolloutState.RUNNING
+    for moment, kind in changes:
+        if moment <= at and state is not RolloutState.ABORTED:
+            state = STATES[kind]
+    return state
 
 
 def without_unknown_steps(nodes: Sequence[StatusNode]) -> tuple[StatusNode, ...]:
@@ -59,9 +86,9 @@ def without_unknown_steps(nodes: Sequence[StatusNode]) -> tuple[StatusNode, ...]
     )
 
 
-def _active(rollout: Rollout, at: datetime) -> Rollout:
+def _active(rollout: Rollout, at: datetime, state: RolloutState) -> Rollout:
     then = copy(rollout)
-    then.ended_at = None
+    then.ended_at, then.state = None, state
     then.runs = {ref: _run(run, at) for ref, run in rollout.runs.items()}
     return then
 
