@@ -166,7 +166,7 @@ def test_roles_of_jobs_are_checked_and_taken_out_again(lab: Lab, cluster: Cluste
         ours = world.open(kubeconfig_of(lab, tmp_path / "kc", account))
         lacking = await ours.forbidden(job_namespaces=(SPACE,))
         assert {(each.resource, each.verbs, each.namespace) for each in lacking} == {
-            ("jobs", ("create", "delete"), SPACE),
+            ("jobs", ("get", "create", "delete"), SPACE),
             ("pods/log", ("get",), SPACE),
         }
         await install.apply(world.kube.transport, manifests(None, job_namespaces=(SPACE,)))

@@ -93,7 +93,7 @@ def kinds_of_others(cluster: Cluster) -> Iterator[None]:
 async def everything(world: RealWorld, ours: KubeCluster) -> None:
     """All that a controller asks of a cluster, once."""
     world.kube = ours
-    assert await ours.forbidden(remote=True, job_namespaces=(NAMESPACE,), operator=True) == ()
+    assert await ours.forbidden(remote=True, job_namespaces=(NAMESPACE,)) == ()
     assert await cluster_uid(ours) != ""
     assert await Readiness(ours.transport).etcd() == ""
     await ours.read("fra", WallClock().now())

@@ -17,9 +17,8 @@ from fleet.config.document.findings import Findings
 from fleet.config.document.forms import ValueForm
 from fleet.config.document.fragment import Block, compose
 from fleet.config.objects.exporting import objects_of
-from fleet.config.objects.importing import file_of
+from fleet.config.objects.files import import_texts
 from fleet.config.objects.kinds import LISTS
-from fleet.config.objects.policy_object import from_api
 from tests.unit.config.objects import rich
 from tests.unit.config.objects.round_trip import in_order, objects_read, parsed
 from tools.crds.schema import every_key
@@ -78,7 +77,7 @@ def test_objects_say_what_the_file_says(folder: Path, removed: set[tuple[str | i
     if read.content is None:
         return
     assert in_order(read.content) == in_order(content)
-    again = file_of([found for each in objects if (found := from_api(each))], findings.known_keys)
+    again = import_texts([("objects.yaml", yaml.safe_dump_all(objects))], folder)
     back, findings = parsed(again, folder)
     assert findings.problems == []
     assert in_order(back) == in_order(content)
@@ -157,4 +156,6 @@ EXACT = (
 def test_reader_reads_what_the_schema_allows(key: str, text: str) -> None:
     """Where a pattern can say the whole rule."""
     asked = EVERY[key]
+    if asked.schema.get("type") == "integer" or "x-kubernetes-int-or-string" in asked.schema:
+        text = re.sub(r"(?<=[0-9])\.0+$", "", text)  # the API server stores whole numbers without a fraction
     assert reads(asked, text) == allows(asked.schema, text), (asked.expected, text)

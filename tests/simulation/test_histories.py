@@ -62,6 +62,11 @@ NOT_HERE = {
     Reason.ABORTED,
     Reason.NODE_GONE,
     Reason.NODE_REPLACED,
+    # The controller is a pod of the cluster only in tests/simulation/test_own_node.py.
+    Reason.HAND_OVER,
+    Reason.NO_STANDBY,
+    Reason.CONTROLLER_DATA,
+    Reason.CONTROLLER_STAYS,
 }
 """Reasons that hold no run in any history."""
 NO_WAY: set[tuple[Step, StepResult]] = set()

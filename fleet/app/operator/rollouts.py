@@ -190,6 +190,8 @@ class RolloutCommands:
         voter = self._home_of(vote.user)
         comment = "" if isinstance(vote.comment, UnsetType) else vote.comment
         if vote.verdict == "Reject":
+            if not comment.strip():
+                raise UsageError(f"the rejection of {vote.user} needs a reason", "give the vote a comment")
             reject(voter, made, comment)
             return
         override = asked.spec.override_freeze if vote.override_freeze else ""

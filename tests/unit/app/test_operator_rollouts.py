@@ -196,6 +196,18 @@ def test_plan_of_other_nodes_or_another_version_is_refused(
     assert rollouts(home) == []
 
 
+def test_rejection_without_a_reason_names_the_key_and_starts_nothing(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home", policy=APPROVALS)
+    asked = an_object()
+    shown = look(home, asked).plan
+    asked["spec"]["votes"] = [
+        {"user": "eve", "plan": shown, "verdict": "Reject"},
+        {"user": "bob", "plan": shown},
+    ]
+    assert "comment" in ready(look(home, asked))[2]
+    assert rollouts(home) == []
+
+
 def test_vote_for_less_than_the_plans_name_does_not_count(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home", policy=APPROVALS)
     asked = an_object()
