@@ -29,11 +29,13 @@ from fleet.core.records.errors import UsageError
 from fleet.core.reporting.node_state import KnownNode, StatusNode
 from fleet.core.reporting.overview import overview
 from fleet.core.reporting.past.as_of import (
-    CHANGES,
-    has_changed,
+    STATE_KINDS,
+    RolloutThen,
     policy_at,
-    rollout_then,
     rollouts_at,
+    state_at,
+    was_active,
+    without_slots,
     without_unknown_steps,
 )
 from fleet.core.reporting.past.differences import FleetDiff, differences
@@ -96,17 +98,19 @@ def _at(home: Home, at: datetime, selection: Selection) -> Moment:
 def _rollouts_at(home: Home, rollouts: Sequence[Rollout], at: datetime) -> list[Rollout]:
     """Returns the rollouts of then. A rollout keeps its present state and slots alone: those of then are in the
     journal."""
-    then = {
-        rollout.id: rollout_then(
-            (
-                (entry.at, from_record(entry.record))
-                for entry in home.store.journal.entries(rollout=rollout.id, kinds=CHANGES)
-            ),
-            at,
+    entries, then = home.store.journal.entries, dict[str, RolloutThen]()
+    for rollout in rollouts:
+        later = frozenset(
+            ref
+            for ref in without_slots(rollout, at)
+            for entry in entries(rollout=rollout.id, node=str(ref), kinds=("release",))
+            if entry.at > at
         )
-        for rollout in rollouts
-        if has_changed(rollout, at)
-    }
+        state = rollout.state
+        if was_active(rollout, at) and rollout.state_at > at:
+            changes = entries(rollout=rollout.id, kinds=STATE_KINDS)
+            state = state_at(((entry.at, from_record(entry.record)) for entry in changes), at)
+        then[rollout.id] = RolloutThen(state, later)
     return rollouts_at(rollouts, at, then)
 
 

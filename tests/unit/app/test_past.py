@@ -197,7 +197,8 @@ def test_rollout_of_a_past_moment_has_the_state_of_then(fleet: Fleet) -> None:
     assert found == ["", "running", "paused", "running", "halted", "aborted", ""]
 
 
-def test_failed_node_of_a_past_moment_has_the_slot_that_was_released_later(fleet: Fleet) -> None:
+@pytest.mark.parametrize("ended", [False, True])
+def test_failed_node_of_a_past_moment_has_the_slot_that_was_released_later(fleet: Fleet, ended: bool) -> None:
     fleet.sync(START)
     rolled_out(fleet, START + HOUR)
     ref = NodeRef("east", "n-0")
@@ -205,14 +206,16 @@ def test_failed_node_of_a_past_moment_has_the_slot_that_was_released_later(fleet
         rollout="r-1", node=ref, turn=StepResult.FAILED, to=Step.FAILED, why="a unit failed"
     )
     released = NodeReleased(rollout="r-1", node=ref, reason="looked at")
-    fleet.store.journal.append([to_record(failed)], at=START + 2 * HOUR, actor="fleet")
+    end = [to_record(RolloutFinished(rollout="r-1"))] if ended else []
+    fleet.store.journal.append([to_record(failed), *end], at=START + 2 * HOUR, actor="fleet")
     fleet.store.journal.append([to_record(released)], at=START + 4 * HOUR, actor="alice")
     fleet.time = START + 9 * HOUR
 
     def state(hours: float) -> str:
         return status_at(fleet, START + hours * HOUR).nodes[0].state
 
-    assert [state(hours) for hours in (1.5, 3, 5)] == ["running", "failed", "outdated"]
+    assert [state(hours) for hours in (1.5, 3)] == ["running", "failed"]
+    assert state(5) != "failed"
 
 
 def test_life_of_a_node_has_its_releases_boots_cordons_and_rollouts(fleet: Fleet) -> None:

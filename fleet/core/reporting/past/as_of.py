@@ -14,7 +14,7 @@ from fleet.core.policy.policy import Policy
 from fleet.core.releases.release import Release
 from fleet.core.reporting.node_state import StatusNode
 from fleet.core.rollout.codec import Journaled
-from fleet.core.rollout.commands import NodeReleased, RolloutAborted, RolloutPaused, RolloutResumed
+from fleet.core.rollout.commands import RolloutAborted, RolloutPaused, RolloutResumed
 from fleet.core.rollout.decisions import RolloutHalted
 from fleet.core.rollout.rollout import Rollout, RolloutState
 from fleet.core.rollout.run import Run
@@ -30,8 +30,8 @@ STATES: Mapping[type[object], RolloutState] = {
     RolloutHalted: RolloutState.HALTED,
 }
 """The state of a rollout after a record of each of these types."""
-CHANGES = ("pause", "resume", "abort", "halt", "release")
-"""The kinds of the journal's records that change what a rollout keeps only as it is now."""
+STATE_KINDS = ("pause", "resume", "abort", "halt")
+"""The kinds of these records."""
 
 
 def policy_at(present: Policy, rollouts: Iterable[Rollout], at: datetime) -> Policy:
@@ -63,35 +63,37 @@ class RolloutThen(Struct, frozen=True):
 
 def rollouts_at(rollouts: Iterable[Rollout], at: datetime, then: Mapping[str, RolloutThen]) -> list[Rollout]:
     """Returns the rollouts that had been started by then. Those that had not ended are active, with runs that had not
-    begun, were at work (at SOME_STEP), or had ended. `then`: of each rollout for which `has_changed` is true."""
+    begun, were at work (at SOME_STEP), or had ended. `then`: of each rollout that is not what it was."""
     return [
-        _active(rollout, at, then.get(rollout.id)) if _was_active(rollout, at) else rollout
+        _then(rollout, at, then.get(rollout.id, RolloutThen(rollout.state, frozenset())))
         for rollout in rollouts
         if rollout.started_at <= at
     ]
 
 
-def has_changed(rollout: Rollout, at: datetime) -> bool:
-    """Returns whether the rollout was active then, and may have had another state or more slots than it keeps."""
-    return _was_active(rollout, at) and (
-        rollout.state_at > at
-        or any(run.step is Step.FAILED and not run.slot for run in rollout.runs.values())
-    )
-
-
-def rollout_then(records: Iterable[tuple[datetime, Journaled]], at: datetime) -> RolloutThen:
-    """Returns what an active rollout was then. `records`: those of the kinds of CHANGES, in their order."""
-    state, later = RolloutState.RUNNING, set[NodeRef]()
-    for moment, record in records:
-        if isinstance(record, NodeReleased):
-            later |= {record.node} if moment > at else set()
-        elif moment <= at and state is not RolloutState.ABORTED:
-            state = STATES[type(record)]
-    return RolloutThen(state, frozenset(later))
-
-
-def _was_active(rollout: Rollout, at: datetime) -> bool:
+def was_active(rollout: Rollout, at: datetime) -> bool:
+    """Returns whether the rollout had been started and had not ended."""
     return rollout.started_at <= at and (rollout.ended_at is None or rollout.ended_at > at)
+
+
+def without_slots(rollout: Rollout, at: datetime) -> list[NodeRef]:
+    """Returns the nodes that had failed by then and have no slot now."""
+    if rollout.started_at > at or not rollout.counts[Step.FAILED]:
+        return []
+    return [
+        ref
+        for ref, run in rollout.runs.items()
+        if run.step is Step.FAILED and not run.slot and run.since is not None and run.since <= at
+    ]
+
+
+def state_at(records: Iterable[tuple[datetime, Journaled]], at: datetime) -> RolloutState:
+    """Returns the state that an active rollout had then. `records`: those of the types of STATES, in their order."""
+    state = RolloutState.RUNNING
+    for moment, record in records:
+        if moment <= at and state is not RolloutState.ABORTED:
+            state = STATES[type(record)]
+    return state
 
 
 def without_unknown_steps(nodes: Sequence[StatusNode]) -> tuple[StatusNode, ...]:
@@ -104,19 +106,20 @@ def without_unknown_steps(nodes: Sequence[StatusNode]) -> tuple[StatusNode, ...]
     )
 
 
-def _active(rollout: Rollout, at: datetime, known: RolloutThen | None) -> Rollout:
+def _then(rollout: Rollout, at: datetime, known: RolloutThen) -> Rollout:
+    active, later = was_active(rollout, at), known.released_later
+    if not active and not later:
+        return rollout
     then = copy(rollout)
-    then.ended_at = None
-    later: frozenset[NodeRef] = frozenset()
-    if known is not None:
-        then.state, later = known.state, known.released_later
     then.runs = {ref: _run(run, at, ref in later) for ref, run in rollout.runs.items()}
+    if active:
+        then.ended_at, then.state = None, known.state
     return then
 
 
 def _run(run: Run, at: datetime, released_later: bool) -> Run:
     if run.since is not None and run.since <= at:
-        return replace(run, slot=True) if released_later and run.step is Step.FAILED else run
+        return replace(run, slot=True) if released_later else run
     if run.begun is not None and run.begun <= at:
         return replace(run, step=SOME_STEP, since=None, slot=True, why="")
     return Run(run.goal, run.release)
