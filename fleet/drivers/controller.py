@@ -23,6 +23,7 @@ from fleet.core.records.errors import (
 )
 from fleet.core.records.retention import Retention
 from fleet.core.state.own_pod import OwnPod
+from fleet.core.text.durations import format_duration
 from fleet.drivers.alerting.notifier import LOOK_SECONDS as NOTIFY
 from fleet.drivers.alerting.notifier import MessageStore, Notifier, Send
 from fleet.drivers.alerting.silencer import LOOK_SECONDS as SILENCE
@@ -34,7 +35,7 @@ from fleet.drivers.identity import abandoned, own_identity
 from fleet.drivers.journal.checkpoints import keep
 from fleet.drivers.journal.log import LOG
 from fleet.drivers.journal.recorder import Recorder
-from fleet.drivers.leadership import HAND_OVER_SECONDS, SECONDS, HandOverError, until_led, wait_for
+from fleet.drivers.leadership import HAND_OVER_SECONDS, SECONDS, HandOverError, HandOvers, until_led, wait_for
 from fleet.drivers.pipeline import ClusterPipeline
 from fleet.drivers.ports import (
     BlockerStore,
@@ -134,6 +135,7 @@ class Controller:
         self._jobs = jobs
         self._pace = pace
         self._own = own
+        self._hand_overs = HandOvers(wall)
         self._identity = own_identity()
         self._seen = ""
         """The place that the journal had come to for this process. A database that does not have it has lost entries."""
@@ -152,8 +154,11 @@ class Controller:
                 self._show("the clusters have changed: starting again")
             except HandOverError as error:
                 self._show(f"handing over: {error.held.message}")
-                if not await until_led(self._database.lease, self._wall, HAND_OVER_SECONDS):
-                    self._show("nobody has taken over: leading again")
+                if await until_led(self._database.lease, self._wall, HAND_OVER_SECONDS):
+                    self._hand_overs.taken()
+                else:
+                    again = format_duration(self._hand_overs.refused().total_seconds())
+                    self._show(f"nobody has taken over: leading again, and trying again in {again}")
             except StaleEpochError as error:
                 self._show(f"{error.message}: standing by")
             except (SchemaError, TamperedError):
@@ -221,6 +226,7 @@ class Controller:
             self._pace.pause,
             self._own,
             self._seen,
+            self._hand_overs.may,
         )
         silencer = Silencer(self._database.journal, lambda: executor.rollouts, self._wall)
         for pipeline in pipelines.values():

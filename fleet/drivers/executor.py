@@ -64,10 +64,12 @@ class Executor:
         pause: Pause = asyncio.sleep,
         own: OwnPod | None = None,
         seen: str = "",
+        may_hand_over: Callable[[], bool] = lambda: True,
     ) -> None:
         """`watcher` is called with every event, for the inventory. `measure` measures a gate once, `pause` waits before
         the next look at the journal. `own`: the pod of this controller; None: it runs in none. `seen` is the
-        place that the journal had come to for this process before."""
+        place that the journal had come to for this process before. `may_hand_over`: the lead is given up where it has
+        to be handed over; else this controller works on."""
         self._pipelines = dict(pipelines)
         self._journal = journal
         self._checkpoints = checkpoints
@@ -78,6 +80,7 @@ class Executor:
         self._watcher = watcher
         self._pause = pause
         self._own = own
+        self._may_hand_over = may_hand_over
         self._inbox: deque[ClusterEvent | asyncio.Future[None]] = deque()
         """Events, and who waits until those before have been observed."""
         self._news = asyncio.Event()
@@ -183,7 +186,7 @@ class Executor:
         held_nodes = self._foresight.changed_reasons(decision, now)
         for ident, nodes in by_rollout(self._engine, held_nodes).items():
             self._blockers.replace(ident, nodes, at=now)
-        if (held := handing_over(decision.held.values())) is not None:
+        if (held := handing_over(decision.held.values())) is not None and self._may_hand_over():
             raise HandOverError(held)
         return decision.wake
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from fleet.core.records.errors import FleetError, StoreError
 from fleet.core.records.held import Held
@@ -21,6 +21,10 @@ HAND_OVER_SECONDS = 30.0
 """The longest time for which a controller that hands over waits until another one leads."""
 
 
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(minutes=10)
+"""The time after which the lead is offered again when nobody has taken it, and the longest one: each is twice the last."""
+
+
 class HandOverError(Exception):
     """This controller has to let another one lead, and has stopped its work. `held` says why."""
 
@@ -32,6 +36,30 @@ class HandOverError(Exception):
 def handing_over(reasons: Iterable[tuple[Held, ...]]) -> Held | None:
     """Returns the reason for which the lead has to be handed over now, among the reasons that hold nodes; else None."""
     return next((held[0] for held in reasons if held and held[0].reason is Reason.HAND_OVER), None)
+
+
+class HandOvers:
+    """When the lead may be handed over: at first at once, and after nobody has taken it, later and later. In between this
+    controller works on, since a standby that is Ready and never leads must not keep all other nodes waiting."""
+
+    def __init__(self, wall: Callable[[], datetime]) -> None:
+        self._wall = wall
+        self._next: datetime | None = None
+        self._pause = FIRST_PAUSE
+
+    def may(self) -> bool:
+        """Returns whether the lead may be handed over now."""
+        return self._next is None or self._wall() >= self._next
+
+    def taken(self) -> None:
+        """Notes that another controller has taken the lead."""
+        self._next, self._pause = None, FIRST_PAUSE
+
+    def refused(self) -> timedelta:
+        """Notes that nobody has taken the lead, and returns after what time it is offered again."""
+        pause = self._pause
+        self._next, self._pause = self._wall() + pause, min(2 * pause, LONGEST_PAUSE)
+        return pause
 
 
 async def until_led(lease: DatabaseLease, wall: Callable[[], datetime], seconds: float) -> bool:

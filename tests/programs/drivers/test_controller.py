@@ -30,6 +30,8 @@ from fleet.core.rollout.record import TaskPlayed
 from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.steps import Step
+from fleet.core.state.own_pod import OwnPod
+from fleet.drivers import controller as controllers
 from fleet.drivers.controller import Controller
 from fleet.drivers.journal.log import LOG
 from fleet.drivers.pipeline import ClusterPipeline, EngineInput
@@ -52,9 +54,13 @@ SECONDS = 60.0
 class Home:
     """A database and one simulated cluster of four nodes in a folder; controllers come and go."""
 
-    def __init__(self, folder: Path, database: Path | None = None) -> None:
+    def __init__(self, folder: Path, database: Path | None = None, replicas: int = 0) -> None:
+        """`replicas`: how many pods of the controller the cluster has; the first one is on n-0."""
         nodes = [a_node(f"n-{index}", zone="abc"[index % 3]) for index in range(4)]
-        snapshot = a_snapshot(nodes, a_deployment("shop", 6, nodes), [a_budget("shop", 6, 1)])
+        own = a_deployment("fleet-controller", replicas, nodes, "fleet-system")
+        shop = a_deployment("shop", 6, nodes)
+        snapshot = a_snapshot(nodes, (own[0] + shop[0], own[1] + shop[1]), [a_budget("shop", 6, 1)])
+        self.own = OwnPod("east", "fleet-system", own[1][0].name) if replicas else None
         self.path = folder / "east.json"
         create(self.path, snapshot, ClusterBehaviour(stage=20, reboot=30), 1, START)
         self.store = Store.open(database or folder / "fleet.db")
@@ -79,6 +85,7 @@ class Home:
             lambda: wall,
             print,
             retention=self.retention,
+            own=self.own,
         )
 
     def cluster(self) -> SimulatedCluster:
@@ -128,6 +135,36 @@ def test_rollout_is_carried_out_and_recorded_in_the_inventory(tmp_path: Path) ->
     assert {row.machine.booted.version for row in rows if row.machine and row.machine.booted} == {NEW.version}
     assert home.store.journal.verify() == []
     assert home.store.lease.current(home.clock.now() + timedelta(days=1)) is None
+
+
+def test_standby_that_never_leads_is_not_offered_the_lead_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The wall's clock stands still, so the lead is offered once. The controller works on, and its own node waits."""
+    monkeypatch.setattr(controllers, "HAND_OVER_SECONDS", 0.1)
+    home, shown = Home(tmp_path, replicas=2), ""
+    home.start()
+
+    async def story() -> None:
+        nonlocal shown
+        work = asyncio.create_task(home.controller().run())
+        async with asyncio.timeout(SECONDS):
+            while "(epoch 2)" not in shown:
+                shown += capsys.readouterr().out
+                await asyncio.sleep(0.05)
+            # The own node is looked at every ten seconds.
+            end = home.clock.now() + timedelta(minutes=2)
+            while home.clock.now() < end:  # noqa: ASYNC110 - it is no event
+                await asyncio.sleep(0.05)
+        work.cancel()
+        await asyncio.wait({work})
+
+    asyncio.run(story())
+    shown += capsys.readouterr().out
+    assert shown.count("handing over") == 1, shown
+    assert {run.node.name for run in home.rollout.runs.values() if run.step is not Step.DONE} == {"n-0"}
+    (waiting,) = home.store.held.of("r-1").values()
+    assert [held.reason for held in waiting.held] == [Reason.HAND_OVER]
 
 
 def test_log_has_the_command_and_every_step_of_every_node(

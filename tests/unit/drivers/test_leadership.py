@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from fleet.core.records.errors import ForbiddenError, StoreError
 from fleet.core.records.leadership import Leadership
-from fleet.drivers.leadership import ClusterLease, until_led
+from fleet.drivers.leadership import FIRST_PAUSE, LONGEST_PAUSE, ClusterLease, HandOvers, until_led
 from fleet.drivers.ports import Cluster, DatabaseLease, Journal
 from fleet.lab.simulation.builders import START
 
@@ -190,3 +190,18 @@ def test_database_that_fails_over_while_the_lead_is_handed_over_is_asked_again()
 
     assert asyncio.run(until_led(cast(DatabaseLease, FailingOver()), lambda: START, 30.0))
     assert answers == []
+
+
+def test_lead_that_nobody_takes_is_offered_later_and_later() -> None:
+    """Found in a review: a standby that was Ready and never led stopped all work for half a minute, again and again."""
+    now = START
+    offers = HandOvers(lambda: now)
+    pauses = []
+    for _ in range(6):
+        assert offers.may()
+        pauses.append(offers.refused())
+        assert not offers.may()
+        now += pauses[-1]
+    assert pauses == [min(FIRST_PAUSE * 2**n, LONGEST_PAUSE) for n in range(6)]
+    offers.taken()
+    assert offers.may() and offers.refused() == FIRST_PAUSE
