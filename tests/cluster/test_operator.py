@@ -18,7 +18,7 @@ from tests.cluster.operators import Kubelets, operators
 from tests.cluster.planned import THINGS
 from tests.cluster.rest import Cluster, Json
 from tests.cluster.rolling import KERNEL, NEW, OLD, assert_left_clean, begun_fleet, upgraded, wait
-from tests.store.postgres import programs, server
+from tests.store.postgres import required, server
 
 API = "/apis/fleet.internal/v1"
 NODES = 4
@@ -46,10 +46,7 @@ POLICY = an_object(
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[str]:
-    folder = programs()
-    if folder is None:
-        pytest.skip("PostgreSQL is not installed")
-    with server(folder) as url:
+    with server(required()) as url:
         yield url.format("postgres")
 
 

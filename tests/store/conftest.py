@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -22,13 +21,7 @@ Fresh = Callable[[], str]
 
 @pytest.fixture(scope="session")
 def postgres_programs() -> Path:
-    folder = postgres.programs()
-    if folder is None:
-        why = f"PostgreSQL is not installed (Debian: apt-get install {postgres.PACKAGE})"
-        if os.environ.get("CI") == "true":
-            pytest.fail(why)
-        pytest.skip(why)
-    return folder
+    return postgres.required()
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 PACKAGE = "postgresql"
 """Debian's; its programs are not on the PATH."""
 
@@ -21,6 +23,18 @@ def programs() -> Path | None:
     places = [Path(found).resolve().parent] if found else []
     places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     return next((place for place in places if (place / "postgres").exists()), None)
+
+
+def required() -> Path:
+    """Returns the folder of the programs. Where PostgreSQL is not installed the test is left out, and with CI=true it
+    fails."""
+    folder = programs()
+    if folder is not None:
+        return folder
+    why = f"PostgreSQL is not installed (Debian: apt-get install {PACKAGE})"
+    if os.environ.get("CI") == "true":
+        pytest.fail(why)
+    pytest.skip(why)
 
 
 @contextmanager
