@@ -44,7 +44,7 @@ restricted
 {{- end }}
 {{- end }}
 
-{{/* Peers of a rule: addresses if there are any, and nothing, which means any, otherwise. */}}
+{{/* Rule for these ports: to the addresses if there are any, and otherwise to all. */}}
 {{- define "fleet.egress" -}}
 - ports:
   {{- range .ports }}
