@@ -26,7 +26,7 @@ from fleet.app.operator.rollouts import (
 )
 from fleet.app.operator.statuses import policy_name, status_before
 from fleet.app.operator.watched import ROLLOUT
-from fleet.app.reporting.status import etas, waiting_in
+from fleet.app.reporting.status import etas, held_in
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.wiring.home import Home
 from fleet.core.custom_resources.condition import ConditionState, updated
@@ -151,10 +151,7 @@ class RolloutObjects:
         return ""
 
     def _status(self, asked: AskedRollout, rollout: Rollout, refused: str) -> RolloutStatus:
-        now, held = (
-            self._home.now(),
-            {ref: each.held for ref, each in waiting_in(self._home, [rollout]).items()},
-        )
+        now, held = self._home.now(), held_in(self._home, [rollout])
         eta = etas(self._home, [rollout] if rollout.active else []).get(rollout.id)
         status = rollout_status(asked.before, rollout, held, now, asked.generation, eta)
         status = replace(status, plan=short_id(rollout.start.plan))

@@ -1,5 +1,5 @@
-"""What users ask for in the objects `Rollout`, carried out as the same commands have it on the command line: in the name of
-the user whom the API server has identified.
+"""Carries out what users ask for in the objects `Rollout`, as the same commands do on the command line: in the name of the
+user whom the API server has identified.
 
 The journal says what was done already: the start of a rollout names its object, and so does a command that was given by one.
 So nothing is done twice, whenever the operator stops; and an object of whose rollout the database knows nothing is never

@@ -12,14 +12,13 @@ from msgspec.structs import replace
 from fleet.core.custom_resources.condition import ConditionState, shown, updated
 from fleet.core.custom_resources.condition_reason import ConditionReason as Why
 from fleet.core.custom_resources.condition_reason import foremost, reason_of
-from fleet.core.custom_resources.rollout import HeldNodes, RolloutStatus
+from fleet.core.custom_resources.rollout import MOST_HELD, HeldNodes, RolloutStatus
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.held import Held
 from fleet.core.rollout.goal import StartApproval
 from fleet.core.rollout.rollout import Rollout, RolloutState
 from fleet.core.rollout.steps import ENDED, Step
 
-MOST_HELD = 16
 HeldByNode = Mapping[NodeRef, tuple[Held, ...]]
 """Why nodes wait, the foremost reason of each first."""
 
