@@ -14,7 +14,6 @@ from itertools import chain
 from typing import Any
 
 from msgspec import UNSET, Struct
-from msgspec.structs import replace
 
 from fleet.app.operator.api import apply_status, create_rollout, each_one
 from fleet.app.operator.rollouts import (
@@ -29,12 +28,9 @@ from fleet.app.operator.watched import ROLLOUT
 from fleet.app.reporting.status import etas, held_in
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.wiring.home import Home
-from fleet.core.custom_resources.condition import ConditionState, updated
-from fleet.core.custom_resources.condition_reason import ConditionReason
 from fleet.core.custom_resources.rollout import RolloutSpec, RolloutStatus
 from fleet.core.custom_resources.rollout_conditions import (
     refused_status,
-    rollout_conditions,
     rollout_status,
     waiting_status,
 )
@@ -153,18 +149,15 @@ class RolloutObjects:
     def _status(self, asked: AskedRollout, rollout: Rollout, refused: str) -> RolloutStatus:
         now, held = self._home.now(), held_in(self._home, [rollout])
         eta = etas(self._home, [rollout] if rollout.active else []).get(rollout.id)
-        status = rollout_status(asked.before, rollout, held, now, asked.generation, eta)
-        status = replace(status, plan=short_id(rollout.start.plan))
-        if not refused:
-            return status
-        others = [state for state in rollout_conditions(rollout, held) if state.type != "Ready"]
-        states = (ConditionState("Ready", "False", ConditionReason.REFUSED, refused), *others)
-        return replace(status, conditions=updated(asked.before.conditions, states, asked.generation, now))
+        return rollout_status(asked.before, rollout, held, now, asked.generation, eta, refused)
 
     def missing(
         self, objects: Mapping[str, JsonObject], pools: Mapping[str, str]
     ) -> list[tuple[str, RolloutSpec]]:
-        """Returns the objects to be made: those of active rollouts that have none."""
+        """Returns the objects to be made: those of active rollouts that have none; none before the operator's own name is
+        known."""
+        if not self.user:
+            return []
         active = Rollouts.load(self._home.store).active
         there = {
             rollout.id for each in objects.values() if (rollout := _rollout_of(each, active)) is not None
@@ -173,10 +166,9 @@ class RolloutObjects:
         missing = []
         for rollout in active:
             own = tuple(dict.fromkeys(run.goal.pool for run in rollout.runs.values()))
-            if rollout.id not in there and self.user:
-                missing.append(
-                    (rollout.id, self._spec(rollout, tuple(named.get(pool, pool) for pool in own)))
-                )
+            if rollout.id not in there:
+                spec = self._spec(rollout, tuple(named.get(pool, pool) for pool in own))
+                missing.append((rollout.id, spec))
         return missing
 
     def _spec(self, rollout: Rollout, policies: tuple[str, ...]) -> RolloutSpec:
