@@ -18,7 +18,6 @@ from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
-from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID
@@ -29,6 +28,7 @@ from msgspec.structs import replace
 
 from bench.fleets import START
 from bench.memory import used_by
+from bench.rows import HEAD, Row, line, row_of, shown
 from bench.status import a_home
 from fleet.app.wiring.home import DATABASE, Home
 from fleet.core.objects.machine import Machine
@@ -50,16 +50,6 @@ SIZE = (
     "SELECT SUM(pgsize) FROM dbstat WHERE name IN "
     "('node_history', 'node_history_now', 'document', 'document_digest', 'known_node', 'known_node_name')"
 )
-HEAD = ("WHAT", "CPU", "WALL", "MEMORY")
-
-
-class Row(Struct, frozen=True):
-    what: str
-    cpu: float
-    """The median of the seconds of CPU time, user and system."""
-    wall: float
-    memory: float
-    """The peak of resident memory in MB."""
 
 
 class Grown(Struct, frozen=True):
@@ -199,11 +189,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         measured: list[Row] = []
         for what, command in _commands(chosen.weeks):
             argv = [sys.executable, "-m", "fleet.cli", "--home", str(home.path), *command]
-            runs = [used_by(argv) for _ in range(chosen.runs)]
-            cpu, wall = (median(getattr(run, each) for run in runs) for each in ("cpu", "wall"))
-            measured.append(Row(what, cpu, wall, max(run.memory for run in runs)))
-            cells = (what, f"{cpu:.2f}", f"{wall:.2f}", f"{measured[-1].memory:.0f}")
-            print(line(cells), flush=True)
+            measured.append(row_of(what, [used_by(argv) for _ in range(chosen.runs)]))
+            print(shown(measured[-1]), flush=True)
     if chosen.json:
         chosen.json.write_bytes(msgspec.json.format(msgspec.json.encode((grown, measured)), indent=1))
 
@@ -214,10 +201,6 @@ def _commands(weeks: int) -> Iterator[tuple[str, Sequence[str]]]:
         at = START - weeks * WEEK * (1 - share)
         yield f"fleet status --at {at:%Y-%m-%d}", ["status", "--at", f"{at:%Y-%m-%dT%H:%MZ}"]
     yield "fleet node history", ["node", "history", "c-00/n-00001"]
-
-
-def line(cells: Sequence[str]) -> str:
-    return "  ".join((cells[0].ljust(32), *(cell.rjust(7) for cell in cells[1:])))
 
 
 if __name__ == "__main__":

@@ -11,14 +11,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 
 import msgspec
 
 from bench.fleets import START
-from bench.history import HEAD, WEEK, Row, fill, line
+from bench.history import WEEK, fill
 from bench.memory import used_by
+from bench.rows import HEAD, Row, line, row_of, shown
 from bench.status import BRANCHES, a_home, an_advisory
 from fleet.app.wiring.home import Home
 
@@ -27,7 +27,7 @@ METRICS = (
     "from fleet.app.wiring.home import Home; from pathlib import Path; "
     "exposition(collect(Home(Path({!r}))), '')"
 )
-"""What `/metrics` is answered with; a controller that serves it has done the imports before."""
+"""A program that makes the answer of `/metrics`; a controller that serves it has done the imports before."""
 
 
 def questions(home: Home, advisory: Path, weeks: int) -> Iterator[tuple[str, Sequence[str]]]:
@@ -72,10 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(line(HEAD))
         rows: list[Row] = []
         for what, command in questions(home, advisory, chosen.weeks):
-            runs = [used_by(command) for _ in range(chosen.runs)]
-            cpu, wall = (median(getattr(run, each) for run in runs) for each in ("cpu", "wall"))
-            rows.append(Row(what, cpu, wall, max(run.memory for run in runs)))
-            print(line((what, f"{cpu:.2f}", f"{wall:.2f}", f"{rows[-1].memory:.0f}")), flush=True)
+            rows.append(row_of(what, [used_by(command) for _ in range(chosen.runs)]))
+            print(shown(rows[-1]), flush=True)
     if chosen.json:
         chosen.json.write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=1))
 

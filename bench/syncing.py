@@ -16,7 +16,6 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from os import getloadavg
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import Any
@@ -24,16 +23,15 @@ from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct
 
 from bench.memory import used_by
+from bench.rows import HEAD, line, row_of, shown
 
 Json = dict[str, Any]
 PAGE = 1000
 """The number of objects that fleet requests at once."""
 REPLICAS = 32
 EMPTY = b'{"kind":"List","apiVersion":"v1","metadata":{"resourceVersion":"9"},"items":[]}'
-HEAD = ("WHAT", "CPU", "WALL", "MEMORY")
 KUBECONFIG = """\
 apiVersion: v1
 kind: Config
@@ -42,15 +40,6 @@ contexts: [{{name: bench, context: {{cluster: bench, user: bench}}}}]
 clusters: [{{name: bench, cluster: {{server: "http://127.0.0.1:{port}"}}}}]
 users: [{{name: bench, user: {{}}}}]
 """
-
-
-class Row(Struct, frozen=True):
-    what: str
-    cpu: float
-    """The median of the seconds of CPU time, user and system."""
-    wall: float
-    memory: float
-    """The peak of resident memory in MB, the most of all runs."""
 
 
 def a_node(number: int) -> Json:
@@ -277,25 +266,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             what: [used_by([*program, "--home", f"{folder}/{number}", "sync"]) for _ in range(chosen.runs)]
             for number, (what, program) in enumerate(programs.items())
         }
-    rows = [
-        Row(
-            what,
-            median(run.cpu for run in runs),
-            median(run.wall for run in runs),
-            max(run.memory for run in runs),
-        )
-        for what, runs in used.items()
-    ]
-    print(_line(HEAD))
+    rows = [row_of(what, runs) for what, runs in used.items()]
+    print(line(HEAD))
     for row in rows:
-        print(_line((row.what, f"{row.cpu:.2f}", f"{row.wall:.2f}", f"{row.memory:.0f}")))
+        print(shown(row))
     print(f"load average: {getloadavg()[0]:.1f}")
     if chosen.json:
         chosen.json.write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=1))
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "  ".join((cells[0].ljust(28), *(cell.rjust(7) for cell in cells[1:])))
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ def _templates() -> dict[str, str]:
     files["controller-roles.yaml"].append(_jobs())
     guards = {"crds.yaml": ".Values.crds.install", "agent.yaml": ".Values.agent.enabled"}
     return {
-        name: "\n".join((_MADE, *_guarded("---\n".join(documents), guards.get(name))))
+        name: f"{_MADE}\n" + _guarded("---\n".join(documents), guards.get(name))
         for name, documents in files.items()
     }
 
@@ -103,8 +103,8 @@ def _file_of(manifest: Manifest) -> str:
     return "agent.yaml" if manifest.name.startswith(AGENT) else "users.yaml"
 
 
-def _guarded(text: str, condition: str | None) -> Iterator[str]:
-    yield f"{{{{- if {condition} }}}}\n{text}{{{{- end }}}}\n" if condition else text
+def _guarded(text: str, condition: str | None) -> str:
+    return f"{{{{- if {condition} }}}}\n{text}{{{{- end }}}}\n" if condition else text
 
 
 def _template(manifest: Manifest) -> str:

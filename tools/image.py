@@ -21,7 +21,7 @@ from fleet.lab.machines.container import debian, image, oci
 from tools.lock import ROOT
 
 _SOURCES = ("pyproject.toml", "README.md", "LICENSE", "fleet", "playbooks")
-"""What the wheel is made of."""
+"""The files and folders that the wheel is made of."""
 _TITLE = "org.opencontainers.image"
 
 

@@ -252,7 +252,7 @@ class Executor:
         if why := await self._why_not_noted(cluster) if once else self._leases.why_not_led(cluster):
             self._put(Outcome(action, Result.STALE, f"not sent: {why}"))
             return
-        self._put(await self._pipelines[action.node.cluster].perform(action))
+        self._put(await self._pipelines[cluster].perform(action))
 
     async def _why_not_noted(self, cluster: str) -> str:
         return await self._leases.why_not_noted(cluster, self.place)

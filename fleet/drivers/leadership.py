@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from fleet.core.records.errors import FleetError, StoreError
 from fleet.core.records.held import Held
+from fleet.core.records.journal import seq_of
 from fleet.core.records.leadership import Leadership
 from fleet.core.records.reasons.reason import Reason
 from fleet.drivers.pipeline import LeaderWork
@@ -129,7 +130,7 @@ class ClusterLease:
     async def note(self, place: str) -> bool:
         """Returns whether the lease is held and notes that the journal has come to that place: then whoever works on
         this cluster next has to know that entry."""
-        seq = _seq(place)
+        seq = seq_of(place)
         async with self._renewing:
             if not self.valid or self._noted < seq:
                 await self._renew()
@@ -149,7 +150,7 @@ class ClusterLease:
             return False
         if found.held:
             self._until = asked_at + SECONDS
-            self._noted = _seq(place)
+            self._noted = seq_of(place)
             self.why = ""
             self._go_on()
             return True
@@ -161,7 +162,7 @@ class ClusterLease:
     def _unknown(self, noted: str) -> str:
         """Returns the place that the journal must have come to, if it has not; empty: it has. `noted` is what the lease
         had."""
-        newest = max(noted, self._seen, key=_seq)
+        newest = max(noted, self._seen, key=seq_of)
         return "" if not newest or self._journal.knows(newest, self.cluster.name) else newest
 
     def _go_on(self) -> None:
@@ -206,12 +207,6 @@ class ClusterLease:
         if self._until is not None:
             self._until = None
             await self.cluster.resign(self._identity)
-
-
-def _seq(place: str) -> int:
-    """Returns the number of the entry at that place (`JournalEntry.place`); 0 where there is none."""
-    seq = place.partition(":")[0]
-    return int(seq) if seq.isdigit() else 0
 
 
 async def wait_for(

@@ -1,4 +1,4 @@
-"""Whether a file outlives the container that writes it."""
+"""Reads from the mounts of a process whether a file outlives the container that writes it."""
 
 from __future__ import annotations
 

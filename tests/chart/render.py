@@ -33,7 +33,7 @@ def helm() -> Path:
 
 
 def run(*arguments: str, values: Json | None = None) -> subprocess.CompletedProcess[str]:
-    """Runs helm with these values. `arguments` begin with the command."""
+    """Runs helm with these values. `arguments` are the command, options of helm before it, and its own after it."""
     given = ("--values", "-") if values is not None else ()
     return subprocess.run(
         [helm(), *arguments, *given],

@@ -35,7 +35,7 @@ def bare(body: Json) -> Json:
 
 
 def unlike_in_the_chart(body: Json) -> Json:
-    """What the chart sets by a value, as `fleet cluster install` has it."""
+    """Returns the object with all that the chart sets by a value as `fleet cluster install` has it."""
     if body["kind"] == "DaemonSet":
         body["spec"]["template"]["spec"]["containers"][0].pop("imagePullPolicy")
     if body["kind"] == "Namespace":
@@ -233,7 +233,7 @@ NEEDS: dict[str, Json] = {
         )
     },
 }
-"""What else must be set for a value to have an effect."""
+"""Other values that must be set for a value to have an effect."""
 
 
 def another(name: str, value: Json) -> Any:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
 from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,9 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from tests.background import repeated
 from tests.cluster.rest import Cluster, Json
+from tests.cluster.scenario import is_ready
 from tests.cluster.tokens import token
 
 NAMESPACE = "fleet-system"
@@ -80,24 +81,16 @@ class Kubelets:
     server: str
     database: str
     operators: dict[str, Operator] = field(default_factory=dict)
-    """By the pod's uid, also those that have ended."""
-    _stopped: threading.Event = field(default_factory=threading.Event)
-
-    def run(self) -> None:
-        while not self._stopped.wait(0.2):
-            self.look()
+    """The operators by their pod's uid, also those that have ended."""
 
     def look(self) -> None:
         pods = {pod["metadata"]["uid"]: pod for pod in self.cluster.get(PODS)["items"] if _is_ours(pod)}
         for uid, pod in pods.items():
-            if uid not in self.operators and _ready(pod):
+            if uid not in self.operators and is_ready(pod):
                 self.operators[uid] = self._start(pod["metadata"]["name"], pod["spec"]["nodeName"])
         for uid, operator in self.operators.items():
             if uid not in pods or "deletionTimestamp" in pods[uid]["metadata"]:
                 operator.process.terminate()
-
-    def stop(self) -> None:
-        self._stopped.set()
 
     def close(self) -> None:
         for operator in self.operators.values():
@@ -141,13 +134,10 @@ def operators(
     folder.mkdir()
     kubelets = Kubelets(cluster, folder, account(cluster, kubeconfig, folder / "account"), server, database)
     cluster.create(DEPLOYMENTS, deployment(replicas))
-    thread = threading.Thread(target=kubelets.run)
-    thread.start()
     try:
-        yield kubelets
+        with repeated(kubelets.look, 0.2):
+            yield kubelets
     finally:
-        kubelets.stop()
-        thread.join()
         kubelets.close()
         cluster.delete(f"{DEPLOYMENTS}/{CONTROLLER}")
     assert "Traceback" not in kubelets.output, kubelets.output
@@ -155,10 +145,3 @@ def operators(
 
 def _is_ours(pod: Json) -> bool:
     return bool(pod["metadata"].get("labels", {}).get("app.kubernetes.io/name") == CONTROLLER)
-
-
-def _ready(pod: Json) -> bool:
-    conditions = pod.get("status", {}).get("conditions", [])
-    return "deletionTimestamp" not in pod["metadata"] and any(
-        each["type"] == "Ready" and each["status"] == "True" for each in conditions
-    )

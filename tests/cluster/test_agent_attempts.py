@@ -97,7 +97,7 @@ def everything(cluster: Cluster) -> list[Attempt]:
 
 
 def may(attempt: Attempt) -> bool:
-    """What an agent is for: reading Machines, and what every user may ask."""
+    """Returns whether an agent is to get through: it reads Machines, reports its own, and asks what every user may ask."""
     if attempt.method == "GET":
         return attempt.path.partition("?")[0] in (
             MACHINES,

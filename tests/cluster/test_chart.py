@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +12,8 @@ import yaml
 from fleet.core.records.errors import HeldError
 from fleet.kube.install import install
 from fleet.kube.install.installation import Manifest, manifests
-from tests.chart.render import helm, objects, render
+from tests.chart import render as chart
+from tests.chart.render import objects, render
 from tests.cluster.installed import with_transport
 from tests.cluster.rest import Cluster, Json
 from tools.chart import CHART, MANIFESTS
@@ -56,15 +55,7 @@ def removed(kubeconfig: Path, cluster: Cluster) -> Iterator[None]:
 
 def run(kubeconfig: Path, *arguments: str, values: Json | None = None) -> str:
     """Runs helm on the cluster."""
-    given = ("--values", "-") if values is not None else ()
-    done = subprocess.run(
-        [helm(), "--kubeconfig", str(kubeconfig), *arguments, *given],
-        input=json.dumps(values),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    done = chart.run("--kubeconfig", str(kubeconfig), *arguments, values=values)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -60,7 +60,7 @@ def condition(found: Json, kind: str) -> tuple[str, str]:
 
 
 def served(cluster: Cluster) -> bool:
-    """Whether the API server serves the new kinds, which takes a moment after their definitions."""
+    """Returns whether the API server serves the new kinds, which takes a moment after their definitions."""
     answers = [cluster.call("GET", f"{API}/{plural}")[0] for plural in RESOURCES.values()]
     return set(answers) == {200}
 

@@ -39,7 +39,7 @@ from tests.contract.world import NAMESPACE
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 EVERYONE = {"version", "selfsubjectaccessreviews", "selfsubjectreviews", ""}
-"""What every user may ask, by the roles that Kubernetes itself has (system:basic-user, system:discovery)."""
+"""Resources of which every user may ask, by the roles of Kubernetes itself (system:basic-user, system:discovery)."""
 CONTROLLER = needed(remote=True, job_namespaces=(NAMESPACE,))
 ALL = needed(remote=True, job_namespaces=(NAMESPACE,), operator=True)
 
@@ -132,7 +132,7 @@ async def everything(world: RealWorld, ours: KubeCluster) -> None:
 def test_table_is_what_the_code_asks_for_and_no_verb_more(
     lab: Lab, cluster: Cluster, tmp_path: Path, kinds_of_others: None
 ) -> None:
-    """As the account of the controller: a verb that the table lacks fails here, one that nothing uses is found."""
+    """Works as the account of the controller: a verb that the table lacks fails here, one that nothing uses is found."""
 
     async def story(world: RealWorld) -> None:
         roles = manifests(None, remote=True, job_namespaces=(NAMESPACE,))

@@ -3,18 +3,15 @@ disk."""
 
 from __future__ import annotations
 
-import os
-import pwd
 import secrets
 import shutil
 import socket
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.store.postgres import programs
+from tests.store.postgres import programs, run, unprivileged
 
 
 @contextmanager
@@ -26,9 +23,9 @@ def database(address: str) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="fleet-pg-") as place:
         data, written = Path(place, "data"), Path(place, "password")
         written.write_text(password)
-        for path in (Path(place), written):
-            _give(path)
-        _run(
+        user = unprivileged(Path(place), written)
+        run(
+            user,
             *(found / "initdb", "-D", data, "-U", "fleet", "--no-sync", "-E", "UTF8"),
             *("-A", "scram-sha-256", f"--pwfile={written}"),
         )
@@ -38,36 +35,12 @@ def database(address: str) -> Iterator[str]:
             f"-c listen_addresses={address} -c port={port} -c unix_socket_directories={place} -c fsync=off"
         )
         control = (found / "pg_ctl", "-D", data, "-w", "-s")
-        _run(*control, "-l", Path(place, "log"), "-o", options, "start")
+        run(user, *control, "-l", Path(place, "log"), "-o", options, "start")
         try:
             yield f"postgresql://fleet:{password}@{address}:{port}/postgres"
         finally:
-            _run(*control, "-m", "immediate", "stop")
+            run(user, *control, "-m", "immediate", "stop")
             shutil.rmtree(data)
-
-
-def _give(path: Path) -> None:
-    """PostgreSQL refuses to run as root: it runs as Debian's user for it."""
-    user = pwd.getpwnam("postgres")
-    os.chown(path, user.pw_uid, user.pw_gid)
-
-
-def _run(*arguments: str | Path) -> None:
-    # Its output goes to a file: the server inherits it, and would keep a pipe open.
-    with tempfile.TemporaryFile() as output:
-        done = subprocess.run(
-            [str(argument) for argument in arguments],
-            user="postgres",
-            extra_groups=[],
-            stdout=output,
-            stderr=output,
-            stdin=subprocess.DEVNULL,
-            cwd="/",
-            check=False,
-            timeout=120,
-        )
-        output.seek(0)
-        assert done.returncode == 0, f"{arguments[0]}: {output.read().decode(errors='replace')}"
 
 
 def _free_port(address: str) -> int:

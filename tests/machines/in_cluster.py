@@ -20,11 +20,11 @@ from tests.kubectl.programs import built
 from tests.machines.client import ready
 from tests.machines.database import database
 from tests.machines.host import Host
+from tests.machines.leaders import LEASE
 from tests.machines.stack import Stack
 from tests.machines.workload import PODS, REPLICAS, Environment, budget, wait, workload
 
 CONTROLLERS = "/api/v1/namespaces/fleet-system/pods?labelSelector=app.kubernetes.io%2Fname%3Dfleet-controller"
-LEASE = "/apis/coordination.k8s.io/v1/namespaces/fleet-system/leases/fleet-controller"
 REPLICAS_OF_CONTROLLER = 2
 POOLS = 2
 COMPLETE = "Complete"
@@ -95,7 +95,7 @@ class InCluster:
         return done.stdout
 
     def apply(self, document: str) -> None:
-        """As GitOps does."""
+        """Applies the document as GitOps does."""
         self.kube("apply", "--server-side", "-f", "-", document=document)
 
     def publish(self, *versions: str) -> None:
@@ -107,7 +107,7 @@ class InCluster:
         return {pod["metadata"]["name"]: pod for pod in self.read(CONTROLLERS)["items"] if ready(pod)}
 
     def read(self, path: str) -> Json:
-        """As `Cluster.get`, again while an API server goes down or comes up."""
+        """Reads as `Cluster.get` does, again while an API server goes down or comes up."""
         answers: list[tuple[int, Json]] = []
 
         def answered() -> bool:
@@ -138,7 +138,7 @@ class InCluster:
         }
 
     def wait_until_complete(self, version: str) -> None:
-        """Until kubectl says of every pool's rollout that it is complete."""
+        """Waits until every pool's rollout has the condition Complete."""
 
         def complete() -> bool:
             found = self.rollouts(version).values()
@@ -147,7 +147,7 @@ class InCluster:
         wait(complete, lambda: self.kube("get", "rollouts,upgradepolicies", "-o", "wide"), 600)
 
     def all_is_done(self, version: str) -> None:
-        """As the hosts, the nodes and the journal have it."""
+        """Asserts it of the hosts, the nodes and the journal."""
         testbed = self.testbed
         assert [host.version() for host in testbed.hosts] == [version] * len(testbed.names)
         boots = testbed.boots()
@@ -166,7 +166,7 @@ class InCluster:
 
 
 def values(image: str, server: str) -> Json:
-    """Of the chart, where they are not its defaults: where the image is, no kube-proxy, two replicas on one database."""
+    """Returns the chart's values that are not its defaults: the image, no kube-proxy, two replicas on one database."""
     address = urlsplit(server)
     repository, _, tag = image.rpartition(":")
     return {

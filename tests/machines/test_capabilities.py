@@ -1,4 +1,4 @@
-"""Which capabilities the way into a host's namespaces takes: with those of the chart it works, and with one less it does
+"""The capabilities that the way into a host's namespaces takes: with those of the chart it works, and with one less it does
 not. The host is a process of this computer with namespaces of its own."""
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ from fleet.lab.machines.stacked import Stacked
 from tests.etcd.raft_timeline import judged
 from tests.machines.client import Client
 from tests.machines.host import powered
-from tests.machines.in_cluster import LEASE, InCluster, installed
-from tests.machines.leaders import Leaders
+from tests.machines.in_cluster import InCluster, installed
+from tests.machines.leaders import LEASE, Leaders
 from tests.machines.stack import MEMBERS, WORKERS
 from tests.machines.two_hosts import boots
 from tests.machines.voting_checks import GAP

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from fleet.simulated.cluster import snapshot_of
+from tests.background import repeated
 
 
 class Boots:
@@ -30,18 +30,7 @@ class Boots:
 
     @contextmanager
     def watching(self) -> Iterator[Boots]:
-        done = threading.Event()
-
-        def follow() -> None:
-            while not done.wait(0.05):
-                self.look()
-
         self.look()
-        thread = threading.Thread(target=follow)
-        thread.start()
-        try:
+        with repeated(self.look, 0.05):
             yield self
-        finally:
-            done.set()
-            thread.join()
         self.look()

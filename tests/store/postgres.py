@@ -42,12 +42,14 @@ def server(folder: Path) -> Iterator[str]:
             run(user, *control, "-m", "immediate", "stop")
 
 
-def unprivileged(folder: Path) -> str | None:
-    """PostgreSQL refuses to run as root: then it runs as Debian's user for it. None: as we are."""
+def unprivileged(*own: Path) -> str | None:
+    """PostgreSQL refuses to run as root: then it runs as Debian's user for it, which gets these paths for its own. None: as
+    we are."""
     if os.geteuid() != 0:
         return None
     user = pwd.getpwnam("postgres")
-    os.chown(folder, user.pw_uid, user.pw_gid)
+    for path in own:
+        os.chown(path, user.pw_uid, user.pw_gid)
     return user.pw_name
 
 

@@ -1,4 +1,4 @@
-"""What a failover may lose is reported from the server's settings and the URL."""
+"""The risks of a failover are reported from the server's settings and the URL."""
 
 from __future__ import annotations
 

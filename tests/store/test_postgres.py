@@ -1,4 +1,4 @@
-"""What only PostgreSQL has: synchronous commit, standbys, poolers, servers that are slow."""
+"""Tests of PostgreSQL alone: synchronous commit, standbys, poolers, servers that are slow."""
 
 from __future__ import annotations
 

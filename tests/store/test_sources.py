@@ -1,4 +1,4 @@
-"""What imported sources have, now and in the past: an import writes only what differs."""
+"""Records of imported sources, now and in the past: an import writes only the differences."""
 
 from __future__ import annotations
 

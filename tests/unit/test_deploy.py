@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from fleet.kube.install.installation import AGENT_LABELS, AGENT_NAMESPACES, NAMESPACE
+from fleet.lab.machines.container.debian import PACKAGES
 from tools.chart import CHART, MANIFESTS, generated
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +43,12 @@ def test_chart_has_the_version_of_the_package() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert chart["version"] == chart["appVersion"] == project["version"]
+
+
+def test_dockerfile_installs_the_programs_of_the_built_image_that_its_base_lacks() -> None:
+    named = re.search(r"apt-get install -y --no-install-recommends ([\w -]+) &&", IMAGE)
+    assert named is not None
+    assert set(named[1].split()) == {"openssh-client", "gpgv"} < set(PACKAGES)
 
 
 def test_pod_runs_as_the_images_user_with_a_name_and_a_home() -> None:

@@ -23,7 +23,7 @@ from fleet.core.sources.record import SourcedRecord, SourceKind
 from fleet.core.sources.source_list import ImportedSource, ListedSource, SourceList, counted_in
 from fleet.core.sources.spreadsheet import read_csv
 from fleet.core.text.encoding import decoded, in_utf8
-from fleet.store.inventory.sources import SourceChanges, SourceRow
+from fleet.store.inventory.sources import SourceRow
 
 LARGEST = 64 << 20
 """The size of the largest file that is read, in bytes."""
@@ -37,7 +37,7 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[\w.-]{0,61}[A-Za-z0-9])?")
 
 
 class ImportSettings(Struct, frozen=True):
-    """How a file is imported."""
+    """The settings of an import."""
 
     name: str = ""
     """Name of the source. Empty: that of the file, without its ending."""
@@ -57,11 +57,10 @@ def import_source(home: Home, path: Path, settings: ImportSettings) -> ImportedS
         raise UsageError(f"{path} has no machine", "; ".join(read.cautions[:3]) or REMEDY)
     records = [SourcedRecord(name, record.seen or changed, record.machine) for record in read.records]
     row = SourceRow(name, kind, path.absolute().name, now, caller.actor)
-    if settings.dry_run:
-        listed = _listed(row, records, _match(home, records))
-        return ImportedSource(listed, 0, 0, 0, 0, read.cautions, dry_run=True)
-    changes: SourceChanges = home.make().sources.replace(row, records)
     listed = _listed(row, records, _match(home, records))
+    if settings.dry_run:
+        return ImportedSource(listed, 0, 0, 0, 0, read.cautions, dry_run=True)
+    changes = home.make().sources.replace(row, records)
     return ImportedSource(listed, changes.added, changes.changed, changes.gone, changes.same, read.cautions)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable, Mapping
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ from fleet.app.operator.watched import RESOURCES, ROLLOUT, ROLLOUTS
 from fleet.config.objects.kinds import GROUP
 from fleet.core.records.errors import FleetError, ForbiddenError
 from fleet.kube.client.transport import Transport
-from fleet.kube.install.installation import manifests
+from fleet.kube.install.installation import Manifest, manifests
 from fleet.kube.objects.errors import ApiRequest, ConflictError, NotFoundError
 
 MANAGER = "fleet-operator"
@@ -92,7 +93,7 @@ async def create_rollout(transport: Transport, name: str, spec: Struct) -> None:
 async def why_unproven(transport: Transport) -> str:
     """Returns why the API server does not prove who asks for something in a Rollout; empty: it does. Raises FleetError where
     that is not known, since the API server does not answer."""
-    for manifest in (each for each in manifests(None, policy=True) if each.name == USERS):
+    for manifest in _proofs():
         resource = manifest.collection.rpartition("/")[2]
         request = ApiRequest(verb="get", path=manifest.path, group=ADMISSION, resource=resource)
         try:
@@ -102,6 +103,13 @@ async def why_unproven(transport: Transport) -> str:
         if not _holds(found.get("spec"), manifest.body["spec"]):
             return f"{manifest.kind} {USERS} is not the one that the Helm chart applies"
     return ""
+
+
+@cache
+def _proofs() -> tuple[Manifest, ...]:
+    """Returns the objects by which users are proven, as they are installed. Read once: parsing all that is installed takes a
+    quarter of a second, and these are looked at every few seconds."""
+    return tuple(each for each in manifests(None, policy=True) if each.name == USERS)
 
 
 def _holds(found: Any, wanted: Any) -> bool:

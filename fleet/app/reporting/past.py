@@ -139,7 +139,8 @@ def node_details(home: Home, name: str) -> NodeDetails:
     """Returns all that is known of a node now. Raises UsageError where no node, or more than one, has that name."""
     rows = home.clusters()
     known = known_in(home, rows)
-    nodes = fleet_status(home).nodes
+    loaded = Rollouts.load(home.store)
+    nodes = fleet_status(home, rollouts=loaded).nodes
     if name not in {row.name for row in nodes} and (alone := machine_alone(home, rows, known, name)):
         return _in_sources_alone(name, alone)
     status = find(nodes, name)
@@ -147,7 +148,7 @@ def node_details(home: Home, name: str) -> NodeDetails:
     row = next(row for row in known if row.ref == ref)
     intervals = home.store.inventory.history(*ref)
     first = intervals[0].begin if intervals else None
-    rollouts = [rollout.id for rollout in Rollouts.load(home.store).all if ref in rollout.runs]
+    rollouts = [rollout.id for rollout in loaded.all if ref in rollout.runs]
     records = records_of(home, rows, known, ref)
     return details(status, row.node, row.machine, first, rollouts, _reach(home, status), records)
 

@@ -42,8 +42,8 @@ def fleet_status(
     home: Home, selection: Selection = EVERYTHING, rollouts: Rollouts | None = None
 ) -> FleetStatus:
     """Returns the status of everything, or at least of the selection. `rollouts`: those of the journal, where they are
-    loaded already. Raises UsageError for an unknown cluster, site
-    or pool: an empty status would look as if nothing were to be done."""
+    loaded already. Raises UsageError for an unknown cluster, site or pool: an empty status would look as if nothing
+    were to be done."""
     chosen = home.clusters(selection.clusters)
     rollouts = rollouts if rollouts is not None else Rollouts.load(home.store)
     known = known_in(home, chosen)

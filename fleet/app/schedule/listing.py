@@ -52,9 +52,7 @@ def _of_standing_pools(home: Home, file: PolicyFile) -> Iterator[ScheduledPlace]
     """Yields the places of pools that go to new releases by themselves."""
     schedules = Schedules(file.policy)
     rows = home.store.clusters.list()
-    for pool in file.policy.pools:
-        if not (pool.upgrade and pool.upgrade.mode == "auto"):
-            continue
+    for pool in file.policy.automatic:
         for row in rows:
             if not pool.clusters or row.name in pool.clusters:
                 schedule = schedules.of(pool.name, row.name, row.site)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import UNSET, Struct
 
-from fleet.core.drift.drift_report import DriftFinding, UndecidedPool
+from fleet.core.drift.drift_report import DriftFinding, UndecidedPool, finding
 from fleet.core.objects.machine import EtcChanges
 from fleet.core.reporting.node_state import StatusNode
 from fleet.core.text.counts import counted
@@ -40,11 +40,21 @@ class _NodeFiles(Struct, frozen=True):
         return self.changed.get(path, "")
 
 
+class _Difference(Struct, frozen=True):
+    """A file of one node that is not as most nodes have it. The states are the letters of `STATES`."""
+
+    node: StatusNode
+    path: str
+    expected: str
+    state: str
+    basis: str
+
+
 def changed_files(members: Sequence[StatusNode]) -> tuple[list[DriftFinding], UndecidedPool | None]:
     """Returns the nodes of one pool that differ from most of them, and the files about which there is no majority."""
     nodes = [_files(node, node.etc) for node in members if node.etc is not UNSET]
     paths = sorted({path for node in nodes for path in node.changed})
-    differing: dict[str, list[tuple[StatusNode, str, str, str]]] = {}
+    differing: dict[tuple[str, str], list[_Difference]] = {}
     tied: list[str] = []
     for path in paths:
         states = [(node, state) for node in nodes if (state := node.state(path)) is not None]
@@ -56,8 +66,10 @@ def changed_files(members: Sequence[StatusNode]) -> tuple[list[DriftFinding], Un
             basis = f"{most:,} of {counted(len(states), 'node')}"
             for node, state in states:
                 if state != expected:
-                    differing.setdefault(path, []).append((node.node, expected, state, basis))
-    return list(_findings(differing)), _undecided(nodes, tied)
+                    key = node.node.cluster, node.node.name
+                    differing.setdefault(key, []).append(_Difference(node.node, path, expected, state, basis))
+    findings = [found for each in differing.values() for found in _findings(each)]
+    return findings, _undecided(nodes, tied)
 
 
 def _files(node: StatusNode, etc: EtcChanges) -> _NodeFiles:
@@ -66,49 +78,28 @@ def _files(node: StatusNode, etc: EtcChanges) -> _NodeFiles:
     return _NodeFiles(node, {path: kind for path, kind in changed.items() if not path.startswith(OWN)}, last)
 
 
-def _findings(differing: Mapping[str, Sequence[tuple[StatusNode, str, str, str]]]) -> Iterator[DriftFinding]:
-    seen: Counter[tuple[str, str]] = Counter()
-    rest: dict[tuple[str, str], list[str]] = {}
-    nodes: dict[tuple[str, str], StatusNode] = {}
-    for path, found in differing.items():
-        for node, expected, state, basis in found:
-            key = node.cluster, node.name
-            nodes[key], seen[key] = node, seen[key] + 1
-            if seen[key] <= FILES_MOST:
-                yield _finding(node, path, expected, state, basis)
-            else:
-                rest.setdefault(key, []).append(f"/etc/{path}")
-    for key, paths in rest.items():
-        node = nodes[key]
-        yield DriftFinding(
-            *(
-                node.cluster,
-                node.site,
-                node.pool,
-                node.name,
-                "etc",
-                "as most nodes",
-                ", ".join(paths),
-                "the pool",
-            ),
-            f"{counted(len(paths), 'more file')} in /etc differ from most nodes: {', '.join(paths[:3])}, ...",
+def _findings(differing: Sequence[_Difference]) -> Iterator[DriftFinding]:
+    """Yields the findings of one node."""
+    for one in differing[:FILES_MOST]:
+        yield finding(
+            one.node,
+            "etc",
+            f"/etc/{one.path} {STATES.get(one.expected, one.expected)}",
+            f"/etc/{one.path} {STATES.get(one.state, one.state)}",
+            one.basis,
+            _message(f"/etc/{one.path}", one.expected, one.state),
+            _remedy(one.path, one.expected, one.state),
+        )
+    if rest := [f"/etc/{one.path}" for one in differing[FILES_MOST:]]:
+        yield finding(
+            differing[0].node,
+            "etc",
+            "as most nodes",
+            ", ".join(rest),
+            "the pool",
+            f"{counted(len(rest), 'more file')} in /etc differ from most nodes: {', '.join(rest[:3])}, ...",
             "on the node: ostree admin config-diff lists all changes",
         )
-
-
-def _finding(node: StatusNode, path: str, expected: str, state: str, basis: str) -> DriftFinding:
-    return DriftFinding(
-        node.cluster,
-        node.site,
-        node.pool,
-        node.name,
-        "etc",
-        f"/etc/{path} {STATES.get(expected, expected)}",
-        f"/etc/{path} {STATES.get(state, state)}",
-        basis,
-        _message(f"/etc/{path}", expected, state),
-        _remedy(path, expected, state),
-    )
 
 
 def _message(file: str, expected: str, state: str) -> str:

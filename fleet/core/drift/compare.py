@@ -13,7 +13,7 @@ from datetime import datetime
 from msgspec import UNSET, Struct
 
 from fleet.core.drift.changed_files import AGREE_NEEDS, changed_files
-from fleet.core.drift.drift_report import DriftFinding, DriftKind, DriftReport, UndecidedPool
+from fleet.core.drift.drift_report import DriftFinding, DriftKind, DriftReport, UndecidedPool, finding
 from fleet.core.drift.kernel_arguments import differences, shared_arguments
 from fleet.core.policy.policy import Policy
 from fleet.core.releases.kernel import architecture_of, is_kernel
@@ -92,7 +92,7 @@ def _by_stream(node: StatusNode, policy: Policy) -> Iterator[DriftFinding]:
     elif release.kernel and node.kernel and not is_kernel(node.kernel, release.kernel):
         message = f"runs kernel {node.kernel}; release {release.version} boots {release.kernel}"
         remedy = f"see what it booted (fleet node logs), then reboot it or deploy {release.version} anew"
-        yield _finding(node, "kernel", release.kernel, node.kernel, f"stream {stream.name}", message, remedy)
+        yield finding(node, "kernel", release.kernel, node.kernel, f"stream {stream.name}", message, remedy)
 
 
 def _unknown_release(node: StatusNode, stream: Stream) -> DriftFinding:
@@ -102,11 +102,11 @@ def _unknown_release(node: StatusNode, stream: Stream) -> DriftFinding:
         wanted = same.digest or ", ".join(digest for _, digest in same.digests)
         message = f"booted version {node.version} from {node.booted}, which is not the image of that release"
         remedy = f"fleet plan --pool {node.pool} --to VERSION brings an image of the stream"
-        return _finding(node, "digest", wanted, node.booted, basis, message, remedy)
+        return finding(node, "digest", wanted, node.booted, basis, message, remedy)
     found = node.version or node.booted
     message = f"runs {found}, which is no release of stream {stream.name}"
     remedy = f"add {found} to the stream, or fleet plan --pool {node.pool} --to VERSION"
-    return _finding(node, "release", basis, found, basis, message, remedy)
+    return finding(node, "release", basis, found, basis, message, remedy)
 
 
 def _by_majority(
@@ -121,7 +121,7 @@ def _by_majority(
         return [], UndecidedPool(members[0].pool, trait.kind, tuple(counts.most_common()))
     basis = f"{most:,} of {counted(len(values), 'node')}"
     return [
-        _finding(node, trait.kind, expected, value, basis, trait.message(expected, value), trait.remedy(node))
+        finding(node, trait.kind, expected, value, basis, trait.message(expected, value), trait.remedy(node))
         for node, value in values
         if value != expected
     ], None
@@ -137,15 +137,7 @@ def _failed_units(members: Sequence[StatusNode]) -> Iterator[DriftFinding]:
             basis = f"{len(reporting) - failing[unit]:,} of {counted(len(reporting), 'node')}"
             message = f"unit {unit} has failed; it failed on {where} of the pool"
             remedy = f"on the node: systemctl status {unit}; then systemctl restart {unit}"
-            yield _finding(node, "failed-units", "running", unit, basis, message, remedy)
-
-
-def _finding(
-    node: StatusNode, kind: DriftKind, expected: str, found: str, basis: str, message: str, remedy: str
-) -> DriftFinding:
-    return DriftFinding(
-        node.cluster, node.site, node.pool, node.name, kind, expected, found, basis, message, remedy
-    )
+            yield finding(node, "failed-units", "running", unit, basis, message, remedy)
 
 
 def _groups(

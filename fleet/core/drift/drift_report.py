@@ -8,6 +8,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from fleet.core.reporting.node_state import StatusNode
+
 DriftKind = Literal[
     "release", "digest", "kernel", "kubelet", "kernel-arguments", "layered", "etc", "failed-units"
 ]
@@ -41,6 +43,15 @@ class DriftFinding(Struct, frozen=True):
     """What says what is expected: the stream, or how many nodes of the pool agree, such as `41 of 42 nodes`."""
     message: str
     remedy: str
+
+
+def finding(
+    node: StatusNode, kind: DriftKind, expected: str, found: str, basis: str, message: str, remedy: str
+) -> DriftFinding:
+    """Returns a finding about the node."""
+    return DriftFinding(
+        node.cluster, node.site, node.pool, node.name, kind, expected, found, basis, message, remedy
+    )
 
 
 class UndecidedPool(Struct, frozen=True):

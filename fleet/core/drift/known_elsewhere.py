@@ -29,9 +29,9 @@ def only_in_sources(
         by_name[ref.name.casefold()].append(ref)
     for records in matching.alone:
         newest = max(records, key=lambda record: (record.seen, record.source))
-        names = " and ".join(sorted({record.source for record in records}))
-        verb = "have" if len({record.source for record in records}) > 1 else "has"
-        message = f"{names} {verb} it (as of {newest.seen:%Y-%m-%d}), and no cluster does"
+        sources = sorted({record.source for record in records})
+        verb = "have" if len(sources) > 1 else "has"
+        message = f"{' and '.join(sources)} {verb} it (as of {newest.seen:%Y-%m-%d}), and no cluster does"
         if same := by_name.get(newest.machine.name.casefold(), ()):
             message += f"; {', '.join(map(str, sorted(same)))} has its name and is other hardware"
         if unreachable:

@@ -22,7 +22,7 @@ from fleet.core.exposure.vex import product
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy
 from fleet.core.releases.release import Release, Stream, is_release
-from fleet.core.reporting.node_state import StatusNode
+from fleet.core.reporting.node_state import ReleaseNames, StatusNode
 
 DAY = 86_400.0
 
@@ -106,9 +106,8 @@ class _Answering:
         )
         self._question = question
         self._now = now
-        self._policy = policy
         self._sources = sources
-        self._versions: dict[Release | None, str] = {None: ""}
+        self._names = ReleaseNames(policy)
         self._streams: dict[str, Stream | None] = {
             pool.name: policy.stream(pool.stream) for pool in policy.pools
         }
@@ -167,7 +166,7 @@ class _Answering:
         """Returns how software is judged that a node of the pool ran before."""
         software = NodeSoftware(
             past.os_image,
-            self._version_of(past.booted),
+            self._names.reported(past.booted).version,
             past.kernel,
             past.kubelet,
             past.layered,
@@ -175,11 +174,6 @@ class _Answering:
         )
         digest = past.booted.digest if past.booted is not None else ""
         return self._verdict(_Subject(software, digest, pool)).state
-
-    def _version_of(self, booted: Release | None) -> str:
-        if booted not in self._versions:
-            self._versions[booted] = self._policy.version_of(booted)
-        return self._versions[booted]
 
     def _judge(self, subject: _Subject) -> ExposureVerdict:
         """A stream or a VEX document that says that the booted release fixes the advisory is right, whatever the kernel's

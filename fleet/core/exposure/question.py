@@ -18,7 +18,6 @@ from fleet.core.versions import linux, rpm, semantic
 Subject = Literal["kernel", "os", "kubelet"]
 FORM = "such as 'kernel<6.12.9', 'kernel>=6.1,<6.1.79', 'os=4152.2.0' or 'kubelet<1.34'"
 PACKAGE_FORM = "such as htop or 'openssl<3.2.4'"
-_FORMS = {"package": PACKAGE_FORM}
 
 
 class ExposureQuestion(Protocol):
@@ -181,7 +180,7 @@ def _bounds(subject: str, text: str, whole: str) -> tuple[VersionBound, ...]:
         if found is None or (subject == "kernel" and linux.key(found[2].split("-")[0]) is None):
             raise UsageError(
                 f"expected versions with <, <=, =, >= or > before them, found {whole!r}",
-                _FORMS.get(subject, FORM),
+                PACKAGE_FORM if subject == "package" else FORM,
             )
         bounds.append(VersionBound("=" if found[1] == "==" else found[1], found[2]))  # type: ignore[arg-type]
     return tuple(bounds)

@@ -90,7 +90,5 @@ def _never_there(policy: Policy, pool: Pool, soak: SoakRule, places: Places) -> 
 
 def _automatic(policy: Policy) -> Mapping[str, tuple[Pool, UpgradeRule]]:
     return {
-        pool.name: (pool, pool.upgrade)
-        for pool in policy.pools
-        if isinstance(pool.upgrade, UpgradeRule) and pool.upgrade.mode == "auto"
+        pool.name: (pool, pool.upgrade) for pool in policy.automatic if isinstance(pool.upgrade, UpgradeRule)
     }

@@ -57,3 +57,9 @@ class JournalEntry(Struct, frozen=True):
         """Returns a name for this entry that no entry of another journal has: its number and the beginning of its
         hash."""
         return f"{self.seq}:{self.hash[:16]}"
+
+
+def seq_of(place: str) -> int:
+    """Returns the number of the entry at that place (`JournalEntry.place`); 0 where there is none."""
+    seq = place.partition(":")[0]
+    return int(seq) if seq.isdigit() else 0

@@ -56,6 +56,8 @@ HEADS: Mapping[str, tuple[str, ...]] = {
     "seen": ("seen", "last seen", "seen at", "updated", "last updated", "as of"),
 }
 """The columns, each with the heads by which it is recognized. Case, blanks, `_` and `-` make no difference."""
+IDENTIFYING = frozenset(["name", "address", "machine id", "system uuid", "provider id"])
+"""The columns of which a machine needs one."""
 LABEL = "label "
 """The head `label KEY` is a column of the label with this key."""
 _KNOWN = {head: column for column, heads in HEADS.items() for head in heads}
@@ -64,6 +66,11 @@ _NAMED_SEPARATOR = re.compile(f"sep=([{_SEPARATORS}])\r?\n", re.IGNORECASE)
 """The first line by which Excel is told the separator; it is no row."""
 _LABEL_KEY = re.compile(r"(?:[A-Za-z0-9.-]{1,253}/)?[A-Za-z0-9](?:[\w.-]{0,61}[A-Za-z0-9])?")
 ROWS_MOST = 1_000_000
+_HEADS_HINT = (
+    f"known columns: {', '.join(HEADS)}, label KEY; --map 'HEAD=COLUMN' says what another one means, "
+    "--map 'HEAD=' leaves it out"
+)
+"""The remedy where heads are not known."""
 
 
 class _Column(Struct, frozen=True):
@@ -85,7 +92,7 @@ def read_csv(text: str, file: str, now: datetime, meanings: Mapping[str, str] = 
     line, heads = rows[0]
     columns = _columns(heads, f"{file}:{line}", meanings, problems)
     # With heads that are not understood, every row would be wrong.
-    problems.raise_any(_suggestion(columns))
+    problems.raise_any(_HEADS_HINT)
     read = [
         (f"{file}:{number}", _record(cells, columns, f"{file}:{number}", now, problems))
         for number, cells in rows[1:]
@@ -145,9 +152,7 @@ def _columns(
         if taken is not None and meaning != "address":
             problems.add(place, f"expected one column of {meaning}, found {taken.head!r} and {head!r}")
         found.append(_Column(head, meaning))
-    if not {"name", "address", "machine id", "system uuid", "provider id"} & {
-        one.meaning for one in found if one is not None
-    }:
+    if IDENTIFYING.isdisjoint(one.meaning for one in found if one is not None):
         problems.add(
             place, "expected a column that names the machines, such as name or system uuid, found none"
         )
@@ -177,12 +182,6 @@ def _not_known(head: str, number: int, meaning: str | None) -> str:
     return f"expected a known column, found {head[:64]!r} (column {number}){more}"
 
 
-def _suggestion(columns: Sequence[_Column | None]) -> str:
-    """Returns how to go on where heads are not known."""
-    known = f"known columns: {', '.join(HEADS)}, label KEY"
-    return f"{known}; --map 'HEAD=COLUMN' says what another one means, --map 'HEAD=' leaves it out"
-
-
 def _record(
     cells: Sequence[str],
     columns: Sequence[_Column | None],
@@ -198,12 +197,12 @@ def _record(
         value = value_of(cell)
         if column is None or not column.meaning or not value:
             continue
+        found = values.setdefault(column.meaning, [])
         try:
-            values.setdefault(column.meaning, []).extend(_read(column.meaning, value, now))
+            found += _read(column.meaning, value, now)
         except ValueError as error:
             problems.add(place, f"{column.head.strip()}: {error}")
-            values.setdefault(column.meaning, [])
-    one = {meaning: found[0] for meaning, found in values.items() if found}
+    one = {meaning: texts[0] for meaning, texts in values.items() if texts}
     machine = MachineRecord(
         one.get("name", ""),
         tuple(values.get("address", ())),
@@ -214,23 +213,27 @@ def _record(
         {key.removeprefix(LABEL): value for key, value in one.items() if key.startswith(LABEL)},
     )
     if not machine.key:
-        if not values.keys() & {"name", "address", "machine id", "system uuid", "provider id"}:
+        if IDENTIFYING.isdisjoint(values):
             problems.add(place, "expected a name, an address or an id of the machine, found none")
         return None
     return FileRecord(machine, datetime.fromisoformat(one["seen"]) if "seen" in one else None)
 
 
+_FORMS: Mapping[str, Callable[[str], str]] = {
+    "name": name_of,
+    "machine id": machine_id_of,
+    "system uuid": uuid_of,
+}
+"""The forms of values; every other one is a fact."""
+
+
 def _read(meaning: str, text: str, now: datetime) -> list[str]:
     """Returns the values in a cell. Raises ValueError, with its message for users."""
-    forms: Mapping[str, Callable[[str], str]] = {
-        "name": name_of,
-        "machine id": machine_id_of,
-        "system uuid": uuid_of,
-        "seen": lambda value: moment_of(value, now).isoformat(),
-    }
     if meaning == "address":
         return [_address(part) for part in re.split(r"[\s,;]+", text)]
-    return [forms.get(meaning, fact_of)(text)]
+    if meaning == "seen":
+        return [moment_of(text, now).isoformat()]
+    return [_FORMS.get(meaning, fact_of)(text)]
 
 
 def _address(text: str) -> str:

@@ -31,6 +31,7 @@ from fleet.core.notifications.standing_messages import STANDING_KINDS
 from fleet.core.notifications.wanted_approvals import APPROVAL_KINDS
 from fleet.core.policy.alerting.notification import Notification
 from fleet.core.records.errors import FleetError, StaleEpochError
+from fleet.core.records.journal import seq_of
 from fleet.core.rollout.codec import from_record
 from fleet.drivers.journal.log import LOG
 from fleet.drivers.ports import Journal
@@ -186,7 +187,7 @@ class Notifier:
         for entry in self._journal.entries(kinds=kinds):
             if entry.at >= now - STALE:
                 return entry.seq - 1
-        return int(self._journal.place().partition(":")[0] or 0)
+        return seq_of(self._journal.place())
 
     def _catch_up(self, rollout: str, before: int) -> None:
         """Takes in the entries of a rollout that an earlier controller has derived messages from."""

@@ -1,4 +1,4 @@
-"""What the Lease of each cluster notes of the journal of a history: how far it had come before the last act that must not
+"""Keeps, as the Lease of each cluster does, how far the journal of a history had come before the last act that must not
 happen twice."""
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ class SqlSoftwareHistory:
 
 
 def _changes(transaction: Transaction, rows: Sequence[HistoryRow], ever: Any) -> Iterator[Row]:
-    """`ever`: a bound time before all rows."""
+    """Yields what `_CHANGES` finds for each of the rows. `ever`: a bound time before all rows."""
     for first in range(0, len(rows), AT_ONCE):
         some = rows[first : first + AT_ONCE]
         marks = ", ".join("(?, ?)" for _ in some)

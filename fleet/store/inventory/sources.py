@@ -30,7 +30,7 @@ class SourceRow(Struct, frozen=True):
 
 
 class SourceChanges(Struct, frozen=True):
-    """What an import has changed, in machines."""
+    """The changes that an import has made, in machines."""
 
     added: int = 0
     changed: int = 0
@@ -48,18 +48,16 @@ class SqlSources:
         at = self._database.bind(row.imported_at)
         wanted = {record.machine.key: record for record in records}
         with self._database.write(LOCK) as transaction:
-            known = {
-                key: (body, seen)
-                for key, body, seen in transaction.all(
-                    "SELECT key, body, seen FROM source_record WHERE source = ? AND valid_to IS NULL",
-                    [row.name],
+            known: dict[str, str] = dict(
+                transaction.all(
+                    "SELECT key, body FROM source_record WHERE source = ? AND valid_to IS NULL", [row.name]
                 )
-            }
+            )
             bodies = {key: ENCODER.encode(record.machine).decode() for key, record in wanted.items()}
-            begun = [key for key in wanted if key not in known or known[key][0] != bodies[key]]
-            ended = [key for key in known if key not in wanted or known[key][0] != bodies[key]]
+            same = {key for key, body in bodies.items() if known.get(key) == body}
+            begun = [key for key in wanted if key not in same]
+            ended = [key for key in known if key not in same]
             _end(transaction, row.name, ended, at)
-            # What was imported and imported otherwise at one moment was never so.
             transaction.many(
                 "INSERT INTO source_record (source, key, valid_from, valid_to, seen, body) VALUES (?, ?, ?, NULL, ?, ?)",
                 [(row.name, key, at, self._database.bind(wanted[key].seen), bodies[key]) for key in begun],
@@ -69,7 +67,8 @@ class SqlSources:
                 [
                     (seen, row.name, key, seen)
                     for key, record in wanted.items()
-                    if key not in begun and (seen := self._database.bind(record.seen)) is not None
+                    if key in same
+                    for seen in [self._database.bind(record.seen)]
                 ],
             )
             transaction.run(
@@ -80,7 +79,7 @@ class SqlSources:
             )
         new = sum(key not in known for key in begun)
         gone = sum(key not in wanted for key in ended)
-        return SourceChanges(new, len(begun) - new, gone, len(wanted) - len(begun))
+        return SourceChanges(new, len(begun) - new, gone, len(same))
 
     def remove(self, name: str, *, at: datetime) -> int:
         """Removes a source and returns how many machines it had; what it said stays in the history. Raises UsageError

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.audit import SignedCheckpoint
 from fleet.core.records.errors import JournalMovedError, LostEntriesError, StaleEpochError, StoreError
-from fleet.core.records.journal import GENESIS, JournalEntry, JournalRecord
+from fleet.core.records.journal import GENESIS, JournalEntry, JournalRecord, seq_of
 from fleet.store.db.database import TAMPERED, Row, SqlDatabase, Transaction, in_utc, is_row, moment
 from fleet.store.journal import chain, lease
 from fleet.store.journal.proof import Marks, broken
@@ -187,8 +187,8 @@ def fence(transaction: Transaction, epoch: int, holder: str = "") -> None:
 
 def _has(transaction: Transaction, place: str) -> bool:
     """Returns whether the journal has the entry at that place (`JournalEntry.place`)."""
-    seq, _, begun = place.partition(":")
-    row = transaction.one("SELECT hash FROM journal WHERE seq = ?", [int(seq) if seq.isdigit() else 0])
+    begun = place.partition(":")[2]
+    row = transaction.one("SELECT hash FROM journal WHERE seq = ?", [seq_of(place)])
     return row is not None and bool(begun) and str(row[0]).startswith(begun)
 
 

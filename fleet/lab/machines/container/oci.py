@@ -31,11 +31,11 @@ class Layer(msgspec.Struct, frozen=True):
     compressed: bytes
     diff_id: str
     comment: str
-    """What the layer is made of, for the history of the image."""
+    """Names the content of the layer in the history of the image."""
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """What a container of the image starts with."""
+    """The program, the environment and the user with which a container of the image starts, and its labels."""
 
     entrypoint: tuple[str, ...]
     environment: Mapping[str, str] = {}

@@ -29,7 +29,7 @@ SETTINGS: LiteralString = (
     f"SET LOCAL lock_timeout = '{BUSY_SECONDS}s'; "
     f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'"
 )
-"""What every transaction begins with. A session's settings would be lost, or be another program's, behind a pooler that
+"""Statements that begin every transaction. A session's settings would be lost, or be another program's, behind a pooler that
 gives each transaction another session."""
 DURABLE: LiteralString = "; SET LOCAL synchronous_commit = on"
 

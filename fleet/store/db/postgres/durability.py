@@ -1,4 +1,4 @@
-"""What a failover or a crash of PostgreSQL may lose of what was committed, by the server's settings and the URL."""
+"""Names the risks that a failover or a crash of PostgreSQL loses commits, by the server's settings and the URL."""
 
 from __future__ import annotations
 
