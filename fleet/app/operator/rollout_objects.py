@@ -102,8 +102,9 @@ class RolloutObjects:
     def _one(
         self, asked: AskedRollout, pools: Mapping[str, str], rollouts: Sequence[Rollout]
     ) -> RolloutStatus:
-        """Carries out what the object asks for, and returns its status. `rollouts`: those of a moment ago; ones that have
-        ended are not read again. Raises FleetError where nothing has begun and what is asked for is refused."""
+        """Carries out what the object asks for, and returns its status. `rollouts`: those of a moment ago; one is read again
+        only where it has begun or was given a command. Raises FleetError where nothing has begun and what is asked for is
+        refused."""
         rollout = rollout_of(asked, rollouts)
         if rollout is None:
             begun = self._begin(asked, pools)
@@ -114,8 +115,8 @@ class RolloutObjects:
             self.names[rollout.id] = asked.name
         if not rollout.active:
             return self._status(asked, rollout, "")
-        refused = self._ordered(asked, rollout)
-        return self._status(asked, Rollouts.load(self._home.store).named(rollout.id), refused)
+        rollout, refused = self._ordered(asked, rollout)
+        return self._status(asked, rollout, refused)
 
     def _begin(self, asked: AskedRollout, pools: Mapping[str, str]) -> RolloutStatus | str:
         now, key = self._home.now(), (asked.uid, asked.generation)
@@ -134,17 +135,19 @@ class RolloutObjects:
             )
         return begun
 
-    def _ordered(self, asked: AskedRollout, rollout: Rollout) -> str:
-        """Returns why what the object asks of its rollout is refused; empty: nothing is."""
+    def _ordered(self, asked: AskedRollout, rollout: Rollout) -> tuple[Rollout, str]:
+        """Returns the rollout after what the object asks of it, and why that is refused; empty: nothing is."""
+        if asked.spec.user == self.user:
+            return rollout, ""
         try:
-            if asked.spec.user != self.user:
-                self._ensure_proven()
-                self._commands.order(asked, rollout)
+            self._ensure_proven()
+            if self._commands.order(asked, rollout):
+                rollout = Rollouts.load(self._home.store).named(rollout.id)
         except StoreError:
             raise
         except FleetError as error:
-            return error.full_message
-        return ""
+            return rollout, error.full_message
+        return rollout, ""
 
     def _status(self, asked: AskedRollout, rollout: Rollout, refused: str) -> RolloutStatus:
         now, held = self._home.now(), held_in(self._home, [rollout])
