@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from fleet.config.objects.kinds import GROUP, LISTS
 from fleet.core.custom_resources.policy_objects import (
     FleetConfigStatus,
     FreezeStatus,
@@ -17,10 +18,7 @@ from fleet.core.custom_resources.rollout import RolloutSpec, RolloutStatus
 from tools.crds.rules import OBJECTS, SPECS
 from tools.crds.schema import FileSchema, Schema, of_struct, validations
 
-GROUP = "fleet.internal"
 NAME = frozenset({"name"})
-OF_OBJECTS = frozenset({"pools", "streams", "freezes", "quorums"})
-"""The lists of `fleet.yaml` of which each item is an object."""
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -247,7 +245,7 @@ def _fleet_config(file: FileSchema) -> Kind:
         "What is said of the whole fleet. There is one, whose name is default.",
         {
             "description": "The top level of fleet.yaml, and defaults of all policies.",
-            **file.mapping("", OF_OBJECTS),
+            **file.mapping("", frozenset(LISTS)),
         },
         {"description": "What is.", **of_struct(FleetConfigStatus)},
         (condition("Ready", "Ready", "Whether it is in force."),),

@@ -52,7 +52,7 @@ def every_key() -> dict[str, AskedKey]:
 
 
 class Meanings:
-    """What docs/policy.md says of keys."""
+    """The meanings of keys, from docs/policy.md."""
 
     def __init__(self, names: frozenset[str]) -> None:
         self._names = names

@@ -37,7 +37,7 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[\w.-]{0,61}[A-Za-z0-9])?")
 
 
 class ImportSettings(Struct, frozen=True):
-    """How a file is imported."""
+    """The settings of an import."""
 
     name: str = ""
     """Name of the source. Empty: that of the file, without its ending."""

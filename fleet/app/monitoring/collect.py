@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.metadata import version
 
-from fleet.app.reporting.status import fleet_status, waiting_in
+from fleet.app.reporting.status import fleet_status, held_in
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.wiring.home import Home
 from fleet.core.metrics.controller import ControllerFacts, of_controller
@@ -21,7 +21,7 @@ def collect(home: Home) -> Iterator[MetricFamily]:
     now, policy = home.now(), home.policy_if_any()
     rollouts = Rollouts.load(home.store)
     status = fleet_status(home, rollouts=rollouts)
-    held = {ref: waiting.held for ref, waiting in waiting_in(home, rollouts.active).items()}
+    held = held_in(home, rollouts.active)
     places = dict.fromkeys((node.cluster, node.site) for node in status.nodes)
     yield from of_controller(_controller(home))
     yield from of_nodes(status, policy)

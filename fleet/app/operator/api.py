@@ -1,4 +1,4 @@
-"""What an operator writes to its own cluster: statuses, and the objects of rollouts."""
+"""Writes to an operator's own cluster: statuses, and the objects of rollouts."""
 
 from __future__ import annotations
 

@@ -40,30 +40,30 @@ def add_own(home: Home, name: str) -> None:
     """
     rows = home.make().clusters.list()
     own = next((row for row in rows if row.in_pod), None)
-    if own is not None and own.name != name:
-        raise UsageError(
-            f"the database knows the operator's own cluster as {own.name}, not {name}",
-            f"--cluster {own.name}, or FLEET_CLUSTER: the journal has its nodes under that name",
-        )
-    if own is None and any(row.name == name for row in rows):
+    if own is not None:
+        _refuse_another(home, own, name)
+        return
+    if any(row.name == name for row in rows):
         raise UsageError(
             f"the database has another cluster {name}, which is reached by a kubeconfig",
             "give the operator's own cluster another name: --cluster NAME, or FLEET_CLUSTER",
         )
-    if own is not None:
-        _refuse_another(home, own)
-    else:
-        try:
-            admit(home, ClusterRow(name=name, sites=(name,)))
-        except UsageError:
-            # Another replica, which was started at the same time, may have added it meanwhile.
-            if not any(row.in_pod and row.name == name for row in home.store.clusters.list()):
-                raise
+    try:
+        admit(home, ClusterRow(name=name, sites=(name,)))
+    except UsageError:
+        # Another replica, which was started at the same time, may have added it meanwhile.
+        if not any(row.in_pod and row.name == name for row in home.store.clusters.list()):
+            raise
 
 
-def _refuse_another(home: Home, own: ClusterRow) -> None:
-    """Raises UsageError where the cluster that this process runs in is not the one of the database: nodes of the same name
-    would be taken for those of the journal."""
+def _refuse_another(home: Home, own: ClusterRow, name: str) -> None:
+    """Raises UsageError where the database has the operator's own cluster under another name, and where the cluster that
+    this process runs in is not the one of the database: nodes of the same name would be taken for those of the journal."""
+    if own.name != name:
+        raise UsageError(
+            f"the database knows the operator's own cluster as {own.name}, not {name}",
+            f"--cluster {own.name}, or FLEET_CLUSTER: the journal has its nodes under that name",
+        )
     uid = result_of(uid_of(home, own))
     if own.uid and uid and uid != own.uid:
         raise UsageError(

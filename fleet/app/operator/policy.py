@@ -8,19 +8,17 @@ a change as it takes a change of the file.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from typing import Any
 
 from msgspec import Struct
 
 from fleet.app.wiring.files import write_whole
 from fleet.app.wiring.home import Home
-from fleet.config.document.findings import Caution, Findings, TooMany
-from fleet.config.document.spelling import OBJECTS
+from fleet.config.document.findings import Caution
 from fleet.config.objects.importing import file_of
 from fleet.config.objects.kinds import POOL
 from fleet.config.objects.policy_object import from_api
-from fleet.config.objects.reading import read_into
+from fleet.config.objects.reading import read_objects
 from fleet.core.records.errors import UsageError
 
 HEADER = "# Written by fleet operator from the objects of the cluster. Changes of this file are lost.\n"
@@ -31,7 +29,7 @@ IN_FORCE = "policy in force"
 
 
 class AssembledPolicy(Struct, frozen=True):
-    """What the objects are together."""
+    """The policy that the objects are together."""
 
     text: str
     """The policy as `fleet.yaml`; the header alone if there is none, or an object has mistakes."""
@@ -44,13 +42,10 @@ def assembled(home: Home, found: Iterable[Mapping[str, Any]]) -> AssembledPolicy
     """Returns the policy of the objects, as the API has them. Without an UpgradePolicy there is no policy: no node belongs
     to fleet."""
     objects = [each for each in map(from_api, found) if each is not None]
-    findings = Findings(OBJECTS)
-    with suppress(TooMany):
-        read_into(objects, home.path, findings)
-    problems = findings.problems_by_file
+    read = read_objects(objects, home.path)
     pools = any(each.kind.kind == POOL for each in objects)
-    text = HEADER + (file_of(objects, findings.known_keys) if pools and not problems else "")
-    return AssembledPolicy(text, problems, findings.cautions)
+    text = HEADER + (file_of(objects, read.keys) if pools and not read.problems else "")
+    return AssembledPolicy(text, read.problems, read.cautions)
 
 
 def put_in_force(home: Home, policy: AssembledPolicy) -> bool:

@@ -33,7 +33,7 @@ RETRY = 5.0
 
 
 class OperatorSettings(Struct, frozen=True):
-    """How an operator runs."""
+    """The settings of an operator."""
 
     cluster: str
     """The name that the fleet has for the operator's own cluster."""

@@ -14,7 +14,6 @@ from itertools import chain
 from typing import Any
 
 from msgspec import UNSET, Struct
-from msgspec.structs import replace
 
 from fleet.app.operator.api import apply_status, create_rollout, each_one
 from fleet.app.operator.rollouts import (
@@ -26,15 +25,12 @@ from fleet.app.operator.rollouts import (
 )
 from fleet.app.operator.statuses import policy_name, status_before
 from fleet.app.operator.watched import ROLLOUT
-from fleet.app.reporting.status import etas, waiting_in
+from fleet.app.reporting.status import etas, held_in
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.wiring.home import Home
-from fleet.core.custom_resources.condition import ConditionState, updated
-from fleet.core.custom_resources.condition_reason import ConditionReason
 from fleet.core.custom_resources.rollout import RolloutSpec, RolloutStatus
 from fleet.core.custom_resources.rollout_conditions import (
     refused_status,
-    rollout_conditions,
     rollout_status,
     waiting_status,
 )
@@ -106,8 +102,9 @@ class RolloutObjects:
     def _one(
         self, asked: AskedRollout, pools: Mapping[str, str], rollouts: Sequence[Rollout]
     ) -> RolloutStatus:
-        """Carries out what the object asks for, and returns its status. `rollouts`: those of a moment ago; ones that have
-        ended are not read again. Raises FleetError where nothing has begun and what is asked for is refused."""
+        """Carries out what the object asks for, and returns its status. `rollouts`: those of a moment ago; one is read again
+        only where it has begun or was given a command. Raises FleetError where nothing has begun and what is asked for is
+        refused."""
         rollout = rollout_of(asked, rollouts)
         if rollout is None:
             begun = self._begin(asked, pools)
@@ -118,8 +115,8 @@ class RolloutObjects:
             self.names[rollout.id] = asked.name
         if not rollout.active:
             return self._status(asked, rollout, "")
-        refused = self._ordered(asked, rollout)
-        return self._status(asked, Rollouts.load(self._home.store).named(rollout.id), refused)
+        rollout, refused = self._ordered(asked, rollout)
+        return self._status(asked, rollout, refused)
 
     def _begin(self, asked: AskedRollout, pools: Mapping[str, str]) -> RolloutStatus | str:
         now, key = self._home.now(), (asked.uid, asked.generation)
@@ -138,36 +135,32 @@ class RolloutObjects:
             )
         return begun
 
-    def _ordered(self, asked: AskedRollout, rollout: Rollout) -> str:
-        """Returns why what the object asks of its rollout is refused; empty: nothing is."""
+    def _ordered(self, asked: AskedRollout, rollout: Rollout) -> tuple[Rollout, str]:
+        """Returns the rollout after what the object asks of it, and why that is refused; empty: nothing is."""
+        if asked.spec.user == self.user:
+            return rollout, ""
         try:
-            if asked.spec.user != self.user:
-                self._ensure_proven()
-                self._commands.order(asked, rollout)
+            self._ensure_proven()
+            if self._commands.order(asked, rollout):
+                rollout = Rollouts.load(self._home.store).named(rollout.id)
         except StoreError:
             raise
         except FleetError as error:
-            return error.full_message
-        return ""
+            return rollout, error.full_message
+        return rollout, ""
 
     def _status(self, asked: AskedRollout, rollout: Rollout, refused: str) -> RolloutStatus:
-        now, held = (
-            self._home.now(),
-            {ref: each.held for ref, each in waiting_in(self._home, [rollout]).items()},
-        )
+        now, held = self._home.now(), held_in(self._home, [rollout])
         eta = etas(self._home, [rollout] if rollout.active else []).get(rollout.id)
-        status = rollout_status(asked.before, rollout, held, now, asked.generation, eta)
-        status = replace(status, plan=short_id(rollout.start.plan))
-        if not refused:
-            return status
-        others = [state for state in rollout_conditions(rollout, held) if state.type != "Ready"]
-        states = (ConditionState("Ready", "False", ConditionReason.REFUSED, refused), *others)
-        return replace(status, conditions=updated(asked.before.conditions, states, asked.generation, now))
+        return rollout_status(asked.before, rollout, held, now, asked.generation, eta, refused)
 
     def missing(
         self, objects: Mapping[str, JsonObject], pools: Mapping[str, str]
     ) -> list[tuple[str, RolloutSpec]]:
-        """Returns the objects to be made: those of active rollouts that have none."""
+        """Returns the objects to be made: those of active rollouts that have none; none before the operator's own name is
+        known."""
+        if not self.user:
+            return []
         active = Rollouts.load(self._home.store).active
         there = {
             rollout.id for each in objects.values() if (rollout := _rollout_of(each, active)) is not None
@@ -176,10 +169,9 @@ class RolloutObjects:
         missing = []
         for rollout in active:
             own = tuple(dict.fromkeys(run.goal.pool for run in rollout.runs.values()))
-            if rollout.id not in there and self.user:
-                missing.append(
-                    (rollout.id, self._spec(rollout, tuple(named.get(pool, pool) for pool in own)))
-                )
+            if rollout.id not in there:
+                spec = self._spec(rollout, tuple(named.get(pool, pool) for pool in own))
+                missing.append((rollout.id, spec))
         return missing
 
     def _spec(self, rollout: Rollout, policies: tuple[str, ...]) -> RolloutSpec:

@@ -1,5 +1,5 @@
-"""What users ask for in the objects `Rollout`, carried out as the same commands have it on the command line: in the name of
-the user whom the API server has identified.
+"""Carries out what users ask for in the objects `Rollout`, as the same commands do on the command line: in the name of the
+user whom the API server has identified.
 
 The journal says what was done already: the start of a rollout names its object, and so does a command that was given by one.
 So nothing is done twice, whenever the operator stops; and an object of whose rollout the database knows nothing is never
@@ -121,9 +121,9 @@ class RolloutCommands:
             asked=StartObject(asked.uid, asked.name),
         ).rollout
 
-    def order(self, asked: AskedRollout, rollout: Rollout) -> None:
-        """Pauses, resumes or aborts the rollout as the object says, if it was not told so by the object before. Raises
-        FleetError where that is refused."""
+    def order(self, asked: AskedRollout, rollout: Rollout) -> bool:
+        """Pauses, resumes or aborts the rollout as the object says, if it was not told so by the object before; returns
+        whether a command was given. Raises FleetError where that is refused."""
         before = self._ordered(asked, rollout)
         kind = ""
         if asked.spec.aborted and before != "abort":
@@ -133,9 +133,10 @@ class RolloutCommands:
         elif not asked.spec.paused and not asked.spec.aborted and before == "pause":
             kind = "resume"
         if not kind or not rollout.active:
-            return
+            return False
         reason = "" if isinstance(asked.spec.reason, UnsetType) else asked.spec.reason
         send_command(self._home_of(asked.spec.user), kind, rollout.id, reason, asked.uid)
+        return True
 
     def _ordered(self, asked: AskedRollout, rollout: Rollout) -> str:
         """Returns the last command that was given by this object; empty: none was."""

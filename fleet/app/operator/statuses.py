@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from fleet.app.operator.policy import AssembledPolicy
-from fleet.app.reporting.status import fleet_status, waiting_in
+from fleet.app.reporting.status import fleet_status, held_in
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.standing.outlook import outlook
 from fleet.app.wiring.home import Home
@@ -54,7 +54,7 @@ class ObjectStatus(Struct, frozen=True):
 
 
 class Known(Struct, frozen=True):
-    """What the database knows, and the policy in force."""
+    """The facts of the database, and the policy in force."""
 
     policy: Policy
     fleet: FleetStatus
@@ -65,14 +65,24 @@ class Known(Struct, frozen=True):
     """What keeps the standing policies of pools from starting a rollout now, by pool."""
     names: Mapping[str, str]
     """The names of the objects of rollouts, by the rollout's id, where that is another one."""
+    schedules: Schedules
+    """Those of the policy, which all objects share: they are costly to compute."""
     now: datetime
 
 
 def known(home: Home, names: Mapping[str, str]) -> Known:
     """Reads the database. `names`: as in `Known`."""
-    policy, rollouts = home.policy_if_any(), Rollouts.load(home.store).active
-    held = {ref: waiting.held for ref, waiting in waiting_in(home, rollouts).items()}
-    return Known(policy, fleet_status(home), rollouts, held, _waits(home, policy), names, home.now())
+    policy, rollouts = home.policy_if_any(), Rollouts.load(home.store)
+    return Known(
+        policy=policy,
+        fleet=fleet_status(home, rollouts=rollouts),
+        rollouts=rollouts.active,
+        held=held_in(home, rollouts.active),
+        waits=_waits(home, policy),
+        names=names,
+        schedules=Schedules(policy),
+        now=home.now(),
+    )
 
 
 def _waits(home: Home, policy: Policy) -> dict[str, ConditionState]:
@@ -132,8 +142,7 @@ def status_before(each: JsonObject, kind: type[S]) -> S:
 
 
 def _mistakes(each: JsonObject, assembled: AssembledPolicy) -> ObjectMistakes:
-    plurals = {kind.kind: kind.plural for kind in KINDS.values()}
-    own = f"{plurals[each['kind']]}/{each['metadata']['name']}"
+    own = f"{KINDS[each['kind']].plural}/{each['metadata']['name']}"
     return ObjectMistakes(
         assembled.problems.get(own, ()),
         tuple(name for name in assembled.problems if name != own),
@@ -160,9 +169,9 @@ def _facts(name: str, found: Known) -> PolicyFacts:
 def _next_window(name: str, found: Known) -> datetime | None:
     """Returns when a window of one of the pool's places opens next; None where one is open, or none opens."""
     places = {(node.cluster, node.site) for node in found.fleet.nodes if node.pool == name}
-    schedules, opens = Schedules(found.policy), list[datetime]()
+    opens: list[datetime] = []
     for place in places:
-        schedule = schedules.of(name, *place)
+        schedule = found.schedules.of(name, *place)
         spans = [] if schedule.unread else schedule.open_spans(found.now, found.now + AHEAD)
         opens += [span[0] for span in spans[:1]]
     return min(opens) if opens and min(opens) > found.now else None
@@ -170,7 +179,7 @@ def _next_window(name: str, found: Known) -> datetime | None:
 
 def _freeze_span(name: str, found: Known) -> tuple[datetime, datetime] | UnsetType:
     """Returns the time in which the freeze holds, now or next; UNSET if it has ended."""
-    during = Schedules(found.policy).freezes.during(found.now, found.now + AHEAD)
+    during = found.schedules.freezes.during(found.now, found.now + AHEAD)
     spans = sorted(
         (freeze.begin, freeze.until)
         for freeze in during

@@ -6,13 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-from msgspec import Struct
-
 from fleet.app.operator.api import apply_status, each_one, why_unproven
 from fleet.app.operator.policy import AssembledPolicy, assembled, put_in_force
 from fleet.app.operator.rollout_objects import RolloutObjects
-from fleet.app.operator.statuses import ObjectStatus, known, statuses
+from fleet.app.operator.statuses import ObjectStatus, known, status_before, statuses
 from fleet.app.operator.watched import WatchedObjects
 from fleet.app.wiring.home import Home
 from fleet.core.records.errors import FleetError, UsageError
@@ -161,13 +158,6 @@ class ObjectSync:
 
 async def write(transport: Transport, wanted: ObjectStatus, there: dict[str, Any] | None) -> None:
     """Writes the status if it differs from the one that the object has. Raises FleetError."""
-    if there is None or _same(wanted.status, there.get("status")):
+    if there is None or status_before(there, type(wanted.status)) == wanted.status:
         return
     await apply_status(transport, wanted.kind, wanted.name, str(there["metadata"]["uid"]), wanted.status)
-
-
-def _same(wanted: Struct, there: object) -> bool:
-    try:
-        return bool(msgspec.convert(there or {}, type(wanted)) == wanted)
-    except msgspec.ValidationError:
-        return False

@@ -23,6 +23,7 @@ from fleet.core.policy.label_pools import label_pools
 from fleet.core.policy.policy import Policy
 from fleet.core.quorum.quorum import Quorum, unknown
 from fleet.core.records.errors import UsageError
+from fleet.core.records.held import Held
 from fleet.core.reporting.node_state import KnownNode
 from fleet.core.reporting.overview import overview
 from fleet.core.reporting.selection import EVERYTHING, Selection, rows_of
@@ -195,6 +196,11 @@ def waiting_in(home: Home, rollouts: Iterable[Rollout]) -> dict[NodeRef, Waiting
         for rollout in rollouts
         for node, waiting in home.store.held.of(rollout.id).items()
     }
+
+
+def held_in(home: Home, rollouts: Iterable[Rollout]) -> dict[NodeRef, tuple[Held, ...]]:
+    """Returns what holds each node in these rollouts."""
+    return {ref: waiting.held for ref, waiting in waiting_in(home, rollouts).items()}
 
 
 def etas(home: Home, rollouts: Iterable[Rollout]) -> Mapping[str, int | None]:

@@ -47,8 +47,8 @@ def run(
     open while the controller runs, such as a server for monitoring. `own` is the pod that it runs in.
 
     Logs what a failover of the database may lose. Requests that have been sent when the signal comes are awaited, and
-    the leases are released. Raises UsageError, and
-    leads nothing, where the policy is wrong or needs a program that is not installed here.
+    the leases are released. Raises UsageError, and leads nothing, where the policy is wrong or needs a program that is not
+    installed here.
     """
     allowed(home, Role.OPERATOR, "run a controller")
     policy = home.policy_if_any()

@@ -155,9 +155,11 @@ def _begin(plan: Plan, order: StandingOrder | None, asked: StartObject | None) -
 
 def refuse_started(home: Home, asked: StartObject | None) -> None:
     """Raises HeldError where a rollout was started for this object already."""
-    for rollout in Rollouts.load(home.store).all if asked is not None else ():
+    if asked is None:
+        return
+    for rollout in Rollouts.load(home.store).all:
         begun = rollout.start.object
-        if asked is not None and isinstance(begun, StartObject) and begun.uid == asked.uid:
+        if isinstance(begun, StartObject) and begun.uid == asked.uid:
             raise HeldError(
                 f"{asked.name} was started already, as rollout {rollout.id}", "fleet rollout list"
             )

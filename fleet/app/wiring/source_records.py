@@ -1,4 +1,4 @@
-"""Which nodes the machines of imported sources are. Only the database is read."""
+"""Finds which nodes the machines of imported sources are. Only the database is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a reader asks of a key. The schemas of the API's objects are made from it."""
+"""Describes what a reader asks of a key. The schemas of the API's objects are made from it."""
 
 from __future__ import annotations
 

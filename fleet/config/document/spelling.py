@@ -1,4 +1,4 @@
-"""How a document spells the keys that readers ask for: as `fleet.yaml` does, or in camelCase as objects of the API do."""
+"""Spells the keys that readers ask for: as `fleet.yaml` does, or in camelCase as objects of the API do."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ class PolicyObject(Struct, frozen=True):
     name: str
     """The object's name in the API."""
     source: str
-    """What messages call it: `upgradepolicies/workers`, or its file."""
+    """Its name in messages: `upgradepolicies/workers`, or its file."""
     spec: Block
 
     @property

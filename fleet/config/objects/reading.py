@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import combinations
 from pathlib import Path
 
 from msgspec import Struct
 
+from fleet.config.document.asked_key import AskedKey
 from fleet.config.document.findings import Caution, Findings, SourcePlace, TooMany
 from fleet.config.document.reader import Reader
 from fleet.config.document.spelling import OBJECTS
@@ -22,13 +23,15 @@ from fleet.core.policy.policy import Pool
 
 
 class PolicyRead(Struct, frozen=True):
-    """What the objects say together."""
+    """The policy that objects are together."""
 
     content: PolicyFile | None
     """None if an object has mistakes."""
     problems: dict[str, tuple[str, ...]]
     """The mistakes by object (`upgradepolicies/workers`), each with its key (`spec.windows[0].from: expected …`)."""
     cautions: tuple[Caution, ...]
+    keys: Mapping[str, AskedKey]
+    """The keys that the reader has asked for."""
 
 
 def read_objects(objects: Iterable[PolicyObject], folder: Path) -> PolicyRead:
@@ -39,7 +42,7 @@ def read_objects(objects: Iterable[PolicyObject], folder: Path) -> PolicyRead:
     with suppress(TooMany):
         content = read_into(objects, folder, findings)
     problems = findings.problems_by_file
-    return PolicyRead(None if problems else content, problems, findings.cautions)
+    return PolicyRead(None if problems else content, problems, findings.cautions, findings.known_keys)
 
 
 def read_into(objects: Iterable[PolicyObject], folder: Path, findings: Findings) -> PolicyFile:

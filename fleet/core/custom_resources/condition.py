@@ -18,7 +18,7 @@ MOST_MESSAGE = 32768
 
 
 class ConditionState(Struct, frozen=True):
-    """What is true of an object now, without the time since when."""
+    """A condition as it is now, without the time of its last change."""
 
     type: ConditionType
     status: ConditionStatus

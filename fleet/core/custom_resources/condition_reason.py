@@ -10,7 +10,7 @@ from fleet.core.records.reasons.reason import Reason
 
 
 class ConditionReason(StrEnum):
-    """Why a condition is as it is."""
+    """The reason of a condition."""
 
     IN_FORCE = "InForce"
     INVALID = "InvalidPolicy"
@@ -73,13 +73,11 @@ _GROUPS: dict[ConditionReason, tuple[Reason, ...]] = {
     ConditionReason.WAITING_FOR_HOOK: (Reason.HOOK, Reason.HOOK_UNKNOWN),
     ConditionReason.CLUSTER_UNREACHABLE: (Reason.UNREACHABLE, Reason.LED_BY_ANOTHER),
     ConditionReason.NODE_CONFLICT: (
-        *(
-            Reason.FOREIGN_CORDON,
-            Reason.OTHERS,
-            Reason.OTHERS_STAY,
-            Reason.OTHER_ROLLOUT,
-            Reason.OTHER_CORDON,
-        ),
+        Reason.FOREIGN_CORDON,
+        Reason.OTHERS,
+        Reason.OTHERS_STAY,
+        Reason.OTHER_ROLLOUT,
+        Reason.OTHER_CORDON,
     ),
     ConditionReason.NODE_NOT_READY: (
         *(Reason.NODE_GONE, Reason.NODE_ABSENT, Reason.NODE_REPLACED, Reason.NODE_NOT_READY, Reason.NO_AGENT),

@@ -11,6 +11,7 @@ from msgspec import UNSET, Struct, UnsetType
 from fleet.core.custom_resources.condition import ConditionState, ConditionStatus, shown, updated
 from fleet.core.custom_resources.condition_reason import ConditionReason as Why
 from fleet.core.custom_resources.policy_objects import (
+    MOST_VERSIONS,
     FleetConfigStatus,
     FreezeStatus,
     NodesOfVersion,
@@ -21,11 +22,9 @@ from fleet.core.custom_resources.policy_objects import (
 from fleet.core.reporting.node_state import StatusNode
 from fleet.core.reporting.status import StatusQuorum
 
-MOST_VERSIONS = 32
-
 
 class ObjectMistakes(Struct, frozen=True):
-    """What the reader says of one object."""
+    """The findings of the reader about one object."""
 
     problems: tuple[str, ...] = ()
     """Its mistakes: the last policy without mistakes stays in force."""
@@ -50,7 +49,7 @@ def ready(mistakes: ObjectMistakes) -> ConditionState:
 
 
 class PolicyFacts(Struct, frozen=True):
-    """What is known of the nodes of one UpgradePolicy."""
+    """The facts about the nodes of one UpgradePolicy."""
 
     version: str
     """The version that the nodes should run. Empty: none is known."""

@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from fleet.core.custom_resources.condition import StatusCondition
 from fleet.core.custom_resources.rollout import Count
 
+MOST_VERSIONS = 32
 Observed = Annotated[Count, Meta(description="The metadata.generation that the status is about.")]
 Conditions = Annotated[
     tuple[StatusCondition, ...], Meta(description="What is true of the object now.", max_length=16)
@@ -41,7 +42,7 @@ class UpgradePolicyStatus(Struct, frozen=True, rename="camel", omit_defaults=Tru
     failed: Annotated[Count, Meta(description="Nodes whose upgrade has failed.")] | UnsetType = UNSET
     versions: Annotated[
         tuple[NodesOfVersion, ...],
-        Meta(description="What the nodes run, the most frequent first.", max_length=32),
+        Meta(description="What the nodes run, the most frequent first.", max_length=MOST_VERSIONS),
     ] = ()
     rollout: Annotated[str, Meta(description="The Rollout that works on its nodes now.")] | UnsetType = UNSET
     next_window: (

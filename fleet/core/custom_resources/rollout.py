@@ -13,6 +13,7 @@ User = Annotated[str, Meta(min_length=1, max_length=512)]
 Line = Annotated[str, Meta(min_length=1, max_length=1024)]
 PlanName = Annotated[str, Meta(pattern="^p-[0-9a-f]{1,64}$")]
 Count = Annotated[int, Meta(ge=0)]
+MOST_HELD = 16
 
 
 class RolloutVote(Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -135,7 +136,7 @@ class RolloutStatus(Struct, frozen=True, rename="camel", omit_defaults=True):
     cancelled: Annotated[Count, Meta(description="Nodes that were left out.")] | UnsetType = UNSET
     held: Annotated[
         tuple[HeldNodes, ...],
-        Meta(description="Why nodes wait, the most frequent reason first.", max_length=16),
+        Meta(description="Why nodes wait, the most frequent reason first.", max_length=MOST_HELD),
     ] = ()
     approvals_required: (
         Annotated[Count, Meta(description="How many users must approve the plan.")] | UnsetType

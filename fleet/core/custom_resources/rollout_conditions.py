@@ -12,14 +12,14 @@ from msgspec.structs import replace
 from fleet.core.custom_resources.condition import ConditionState, shown, updated
 from fleet.core.custom_resources.condition_reason import ConditionReason as Why
 from fleet.core.custom_resources.condition_reason import foremost, reason_of
-from fleet.core.custom_resources.rollout import HeldNodes, RolloutStatus
+from fleet.core.custom_resources.rollout import MOST_HELD, HeldNodes, RolloutStatus
 from fleet.core.objects.node import NodeRef
+from fleet.core.planning.plan import short_id
 from fleet.core.records.held import Held
 from fleet.core.rollout.goal import StartApproval
 from fleet.core.rollout.rollout import Rollout, RolloutState
 from fleet.core.rollout.steps import ENDED, Step
 
-MOST_HELD = 16
 HeldByNode = Mapping[NodeRef, tuple[Held, ...]]
 """Why nodes wait, the foremost reason of each first."""
 
@@ -31,17 +31,19 @@ def rollout_status(
     now: datetime,
     generation: int,
     eta: int | None = None,
+    refused: str = "",
 ) -> RolloutStatus:
     """Returns the status that the object of a rollout has from now on. `before`: the one that it has. `eta`: seconds
-    until the rollout's end; None: unknown. Nothing but the expected end depends on `now` alone."""
+    until the rollout's end; None: unknown. `refused`: as in `rollout_conditions`. Nothing but the expected end depends on
+    `now` alone."""
     first = {ref: reasons for ref, reasons in held.items() if reasons and ref in rollout.runs}
     done, approval = rollout.counts[Step.DONE], rollout.start.approval
     known = approval if isinstance(approval, StartApproval) else None
     return RolloutStatus(
         observed_generation=generation,
-        conditions=updated(before.conditions, rollout_conditions(rollout, first), generation, now),
+        conditions=updated(before.conditions, rollout_conditions(rollout, first, refused), generation, now),
         rollout=rollout.id,
-        plan=rollout.start.plan,
+        plan=short_id(rollout.start.plan),
         version=rollout.release.version,
         clusters=tuple(dict.fromkeys(ref.cluster for ref in rollout.runs)),
         progress=f"{done}/{len(rollout.runs)}",
@@ -59,11 +61,14 @@ def rollout_status(
     )
 
 
-def rollout_conditions(rollout: Rollout, held: HeldByNode) -> tuple[ConditionState, ...]:
-    """Returns what is true of a rollout that has begun."""
+def rollout_conditions(rollout: Rollout, held: HeldByNode, refused: str = "") -> tuple[ConditionState, ...]:
+    """Returns what is true of a rollout that has begun. `refused`: why what its object asks for is refused; empty: nothing
+    is."""
     needy = [reasons for reasons in held.values() if any(each.needs_action for each in reasons)]
     return (
-        ConditionState("Ready", "True", Why.PLANNED, f"carried out as rollout {rollout.id}"),
+        ConditionState("Ready", "False", Why.REFUSED, refused)
+        if refused
+        else ConditionState("Ready", "True", Why.PLANNED, f"carried out as rollout {rollout.id}"),
         _approved(rollout),
         _progressing(rollout, held),
         _held([each for reasons in needy for each in reasons if each.needs_action], len(needy)),

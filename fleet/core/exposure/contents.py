@@ -1,4 +1,4 @@
-"""What a release contains, from its software bill of materials (SBOM): CycloneDX or SPDX, as JSON.
+"""Reads what a release contains from its software bill of materials (SBOM): CycloneDX or SPDX, as JSON.
 
 Sources: CycloneDX 1.4 to 1.6 (`components`), SPDX 2.2 and 2.3 (`packages`), package URLs (purl). A package is known by its
 own name and by that of its source package, which RPM and Debian packages name in the qualifier `upstream`.

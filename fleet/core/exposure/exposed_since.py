@@ -1,4 +1,4 @@
-"""Since when nodes are exposed: back through the software that they ran before, as far as it was affected too. Pure."""
+"""Finds since when nodes are exposed: back through what they ran before, as far as it was affected too. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fleet.core.releases.release import Release
 
 
 class PastSoftware(Struct, frozen=True, gc=False):
-    """What a node ran, by its kubelet and its agent."""
+    """The software that a node ran, as its kubelet and its agent reported it."""
 
     os_image: str = ""
     kernel: str = ""
@@ -33,7 +33,7 @@ class HistoryRow(Struct, frozen=True, gc=False):
 
 
 class SoftwareChange(Struct, frozen=True, gc=False):
-    """Where the software of a row began to run."""
+    """The moment at which the software of a row began to run, with what ran before."""
 
     begin: datetime
     row: HistoryRow | None = None
@@ -61,7 +61,7 @@ class SoftwareHistory(Protocol):
 
 
 class ExposedSince(Struct, frozen=True, gc=False):
-    """Since when a node is exposed."""
+    """The moment since when a node is exposed."""
 
     at: datetime
     at_least: bool = False

@@ -16,13 +16,13 @@ from fleet.core.objects.node import Node, NodeRef
 from fleet.core.sources.record import MachineRecord, SourcedRecord
 
 SourceKey = tuple[str, str]
-"""What names a record: the machine's key, and the source."""
+"""The key of a record: that of its machine, and its source."""
 Hardware = frozenset[tuple[str, str]]
 """Kind and value of ids that only one machine has."""
 
 
 class SourceMatching(Struct, frozen=True):
-    """What became of all records: each is in exactly one of the three."""
+    """All records with the nodes that they stand for: each is in exactly one of the three."""
 
     of_node: Mapping[NodeRef, tuple[SourcedRecord, ...]]
     alone: tuple[tuple[SourcedRecord, ...], ...]

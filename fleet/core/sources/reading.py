@@ -1,4 +1,4 @@
-"""What readers of sources have in common: findings with file and line, and the forms of values."""
+"""Collects mistakes with file and line, and checks the forms of values, for all readers of sources."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class FileRecord(Struct, frozen=True):
 
 
 class ReadSource(Struct, frozen=True):
-    """What a file has."""
+    """The machines that a file has."""
 
     records: tuple[FileRecord, ...]
     cautions: tuple[str, ...] = ()

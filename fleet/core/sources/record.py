@@ -13,7 +13,7 @@ TEXT_MOST = 256
 
 
 class MachineRecord(Struct, frozen=True, gc=False, omit_defaults=True):
-    """What a source has of one machine. All that it does not have is empty."""
+    """The record that a source has of one machine. All that it does not have is empty."""
 
     name: str = ""
     addresses: tuple[str, ...] = ()

@@ -38,7 +38,7 @@ class SourceList(Struct, frozen=True):
 
 
 class ImportedSource(Struct, frozen=True):
-    """What became of one import, in machines."""
+    """The result of one import, in machines."""
 
     source: ListedSource
     added: int

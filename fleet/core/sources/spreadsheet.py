@@ -70,7 +70,7 @@ _HEADS_HINT = (
     f"known columns: {', '.join(HEADS)}, label KEY; --map 'HEAD=COLUMN' says what another one means, "
     "--map 'HEAD=' leaves it out"
 )
-"""How to go on where heads are not known."""
+"""The remedy where heads are not known."""
 
 
 class _Column(Struct, frozen=True):

@@ -30,7 +30,7 @@ class SourceRow(Struct, frozen=True):
 
 
 class SourceChanges(Struct, frozen=True):
-    """What an import has changed, in machines."""
+    """The changes that an import has made, in machines."""
 
     added: int = 0
     changed: int = 0

@@ -1,4 +1,4 @@
-"""Which files in /etc are not as the booted release brings them, on machines with ostree.
+"""Finds the files in /etc that are not as the booted release brings them, on machines with ostree.
 
 Source: `ostree admin config-diff`, ostree-admin-config-diff(1) and src/ostree/ot-admin-builtin-diff.c: it compares
 /etc with /usr/etc of the booted deployment, by type, mode, owner, attributes and content, and changes nothing.

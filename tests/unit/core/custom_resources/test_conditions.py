@@ -179,6 +179,15 @@ def test_status_is_the_same_while_nothing_happens() -> None:
     assert times["Ready"] == START.replace(microsecond=0)
 
 
+def test_refused_command_changes_only_the_condition_ready() -> None:
+    rollout = a_rollout(Step.DRAIN)
+    before = rollout_status(RolloutStatus(), rollout, {}, START, 1)
+    refused = rollout_status(RolloutStatus(), rollout, {}, START, 1, refused="not allowed")
+    (ready,) = [new for old, new in zip(before.conditions, refused.conditions, strict=True) if new != old]
+    assert (ready.type, ready.status, ready.reason) == ("Ready", "False", "Refused")
+    assert ready.message == "not allowed"
+
+
 def test_reason_alone_changes_no_time() -> None:
     before = updated((), [ConditionState("Held", "True", "DrainBlocked", "a")], 1, START)
     after = updated(before, [ConditionState("Held", "True", "QuorumAtRisk", "b")], 2, LATER)
