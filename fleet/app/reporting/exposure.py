@@ -40,7 +40,8 @@ def exposure(
     """
     if at is None:
         now, policy, rollouts = home.now(), home.policy_if_any(), Rollouts.load(home.store)
-        status, coming = fleet_status(home, selection, rollouts), _Coming(home, now, rollouts).to
+        status = fleet_status(home, selection, rollouts, count_pods=False)
+        coming = _Coming(home, now, rollouts).to
     else:
         now, (status, policy), coming = at, moment_at(home, at, selection), _nothing
     nodes = [node for node in select(status, selection).nodes if node.state != "orphan"]

@@ -9,6 +9,7 @@ from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
+from fleet.core.objects.known_node import KnownNode
 from fleet.core.objects.machine import EtcChanges, Machine
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.policy.policy import Policy, Pool
@@ -95,26 +96,6 @@ WIDE: tuple[tuple[str, str], ...] = (
 """The columns of `fleet status -o wide`, from left to right: the head, and the field of `StatusNode` below it."""
 
 
-class KnownNode(Struct, frozen=True, gc=False):
-    """The inventory's knowledge of one node."""
-
-    cluster: str
-    site: str
-    name: str
-    node: Node | None
-    """None: the cluster has no such node (any more), and only the machine is known."""
-    machine: Machine | None = None
-    pods: int | None = 0
-    """None: not known, as at a past moment."""
-    since: datetime | None = None
-    """When the booted release began to run. None: not known."""
-    last_seen: datetime | None = None
-
-    @property
-    def ref(self) -> NodeRef:
-        return NodeRef(self.cluster, self.name)
-
-
 class RolloutPart(Struct, frozen=True, gc=False):
     """A node's part in the last rollout that contains the node."""
 
@@ -196,9 +177,17 @@ NO_MACHINE = Machine("")
 NO_RELEASE = Release("")
 
 
-def describe(known: KnownNode, names: ReleaseNames, part: RolloutPart | None, reachable: bool) -> StatusNode:
+def describe(
+    known: KnownNode,
+    names: ReleaseNames,
+    part: RolloutPart | None,
+    reachable: bool,
+    last_seen: datetime | None,
+    pods: int | None,
+) -> StatusNode:
     """Returns the row of the node in the status. `names`: of the fleet's policy. `part`: the node's part in a rollout.
-    `reachable`: whether the node's cluster answers."""
+    `reachable`: whether the node's cluster answers. `last_seen`: when it answered last. `pods`: how many are bound to
+    the node; None: not known."""
     node, machine = known.node or NO_NODE, known.machine or NO_MACHINE
     pool = names.policy.pool_of(known.cluster, node) if known.node is not None else None
     target = _target(names, pool, part)
@@ -225,9 +214,9 @@ def describe(known: KnownNode, names: ReleaseNames, part: RolloutPart | None, re
         since=_since(known, part, state),
         ready=node.ready,
         schedulable=not node.unschedulable,
-        last_seen=known.last_seen,
+        last_seen=last_seen,
         kubelet=node.kubelet,
-        pods=known.pods,
+        pods=pods,
         kernel_arguments=machine.kernel_arguments,
         layered=machine.layered,
         live_patches=machine.live_patches,

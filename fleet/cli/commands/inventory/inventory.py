@@ -142,12 +142,12 @@ def status(
     if watch and output in ("table", "wide"):
         # Warnings are printed before the display, not into it.
         home.policy_if_any()
-        repeat(lambda: _table(_status(home, chosen), chosen, output, quorums), 2.0)
+        repeat(lambda: _table(_status(home, chosen, output), chosen, output, quorums), 2.0)
         return
     # All that is read lives until the end: to look through it for garbage again and again takes a tenth of the time.
     gc.disable()
     try:
-        found = _status(home, chosen)
+        found = _status(home, chosen, output)
         _print_status(found, chosen, output, quorums)
     finally:
         gc.enable()
@@ -222,11 +222,11 @@ def diff(
         raise typer.Exit(4)
 
 
-def _status(home: Home, chosen: Selection) -> FleetStatus:
+def _status(home: Home, chosen: Selection, output: StatusTable) -> FleetStatus:
     from fleet.app.reporting.status import fleet_status
     from fleet.core.reporting.selection import select
 
-    return select(fleet_status(home, chosen), chosen)
+    return select(fleet_status(home, chosen, count_pods=output != "table"), chosen)
 
 
 def _table(
