@@ -19,7 +19,6 @@ from fleet.core.cluster.version_skew import skews
 from fleet.core.notifications.overview import undelivered
 from fleet.core.objects.known_node import KnownNode
 from fleet.core.objects.node import NodeRef
-from fleet.core.planning.eta import seconds_left
 from fleet.core.policy.label_pools import label_pools
 from fleet.core.policy.policy import Policy
 from fleet.core.quorum.quorum import Quorum, unknown
@@ -203,6 +202,9 @@ def etas(home: Home, rollouts: Iterable[Rollout]) -> Mapping[str, int | None]:
     """Returns the estimated seconds until the end, by rollout; None where there is no estimate."""
     found: dict[str, int | None] = {}
     for rollout in rollouts:
+        # Plans and their estimates are read only where a rollout is active.
+        from fleet.core.planning.eta import seconds_left
+
         plan = home.store.plans.find(rollout.start.plan)
         if plan is None:
             continue

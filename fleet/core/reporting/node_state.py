@@ -101,6 +101,8 @@ class RolloutPart(Struct, frozen=True, gc=False):
 
     rollout: Rollout
     run: Run
+    active: bool
+    """Whether the rollout is active."""
     held: tuple[Held, ...] = ()
     held_since: datetime | None = None
 
@@ -113,10 +115,11 @@ def parts_of(
     """Returns each node's part in the last rollout that has touched the node or has yet to."""
     parts: dict[NodeRef, RolloutPart] = {}
     for rollout in rollouts:
+        active = rollout.active
         for ref, run in rollout.runs.items():
             if run.step is not Step.CANCELLED:
-                waits = held.get(ref, ()) if rollout.active else ()
-                parts[ref] = RolloutPart(rollout, run, waits, held_since.get(ref))
+                waits = held.get(ref, ()) if active else ()
+                parts[ref] = RolloutPart(rollout, run, active, waits, held_since.get(ref))
     return parts
 
 
@@ -194,7 +197,7 @@ def describe(
     booted, units = names.reported(machine.booted), machine.units
     state = _state(known, booted, pool, target, part, reachable)
     release = booted.release or NO_RELEASE
-    in_rollout = part is not None and (part.rollout.active or state == "failed")
+    in_rollout = part is not None and (part.active or state == "failed")
     return StatusNode(
         cluster=known.cluster,
         site=known.site,
@@ -251,7 +254,7 @@ def needs_action_first(held: Iterable[Held]) -> tuple[Held, ...]:
 def _target(names: ReleaseNames, pool: Pool | None, part: RolloutPart | None) -> Release | None:
     """Returns the release that the rollout in progress brings, else the release that the policy wants, else the release
     that the last rollout brought."""
-    if part is not None and part.rollout.active:
+    if part is not None and part.active:
         return part.rollout.release
     wanted = names.target(pool) if pool is not None else None
     if wanted is None and part is not None and part.run.step is Step.DONE:
@@ -289,7 +292,7 @@ def _state_in(part: RolloutPart, patched: bool) -> NodeState | None:
     run = part.run
     if run.step is Step.FAILED and (run.slot or (run.begun is None and not patched)):
         return "failed"
-    if not part.rollout.active:
+    if not part.active:
         return None
     # This also holds while the image is written: what an operator must fix is shown without waiting for the image.
     if run.waiting and any(held.needs_action and held.reason not in HALTING for held in part.held):

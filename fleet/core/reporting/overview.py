@@ -97,7 +97,7 @@ def _pools(
     for (site, cluster, pool), members in groups.items():
         targets = Counter([node.target for node, _ in members if node.target])
         own = [part for _, part in members if part is not None]
-        active = next((part.rollout for part in reversed(own) if part.rollout.active), None)
+        active = next((part.rollout for part in reversed(own) if part.active), None)
         yield StatusPool(
             site=site,
             cluster=cluster,
