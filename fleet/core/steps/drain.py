@@ -106,8 +106,8 @@ def drain(context: StepContext) -> StepEnd | None:
     try:
         pods = wave.pods if wave is not None else ()
         last = capacity.last(context.node.name, view, [pod for pod, _ in pods])
-        going = (pod for pod, _ in pods if pod.uid not in last)
-        waits = [held for pod in going if (held := evict(context, pod))]
+        going = ((pod, treated) for pod, treated in pods if pod.uid not in last)
+        waits = [held for pod, treated in going if (held := evict(context, pod, treated))]
     except ComesBackError as error:
         return failed(str(error))
     context.hold(*waits)

@@ -44,7 +44,7 @@ def _of_pods(context: GuardContext) -> Iterator[Blocker]:
 def _of_budgets(context: GuardContext) -> Iterator[Blocker]:
     ref, view, wakeups = context.ref, context.view, context.index.wakeups
     for budget, (count, pod) in view.drain_demand(ref.name).needs(view.budgets).items():
-        if together := capacity.together(ref.name, view, budget, count):
+        if count > 1 and (together := capacity.together(ref.name, view, budget, count)):
             yield wakeups.pinned_key(ref), together
         free = wakeups.free_evictions(budget, view)
         if budget_held := budgets.why_refused(view, budget, pod, free, count, context.now):
