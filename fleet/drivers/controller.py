@@ -64,14 +64,15 @@ FOLD = 60.0
 FORGET = 60.0
 """Seconds between two deletions of old history. Each deletes a part, so that other writers do not wait long."""
 LOOK = 1.0
-"""Seconds between two looks at which scheduled jobs are due, and at the freezes of the policy."""
+"""Seconds between two looks at which scheduled jobs are due, and at the policy."""
 KEEP = Retention()
 PAUSE = 5.0
 """Seconds before a new try after the database refused."""
 
 
-BringFreezes = Callable[[Iterable[Rollout], str, int], None]
-"""Brings the freezes of the policy to rollouts, in the name of a controller in its epoch."""
+FollowPolicy = Callable[[Iterable[Rollout], str, int], None]
+"""Brings changes of the policy to rollouts, in the name of a controller in its epoch. Raises ClustersChanged where the
+clusters have to be opened again."""
 
 
 class ControllerStore(Protocol):
@@ -98,7 +99,7 @@ class ControllerStore(Protocol):
 
 
 class ClustersChanged(Exception):
-    """The clusters of the database are no longer those that this controller started with."""
+    """The clusters, or the quorum groups to read there, are no longer those that this controller started with."""
 
 
 class Controller:
@@ -120,14 +121,14 @@ class Controller:
         send: Send = send,
         pace: Pace = WALL,
         own: OwnPod | None = None,
-        freezes: BringFreezes | None = None,
+        policy: FollowPolicy | None = None,
     ) -> None:
         """`connect` opens the clusters of the database; `sites` names the clusters and their sites, without
         reading them. `clock` is the fleet's, `wall` the real time, by which leases expire. `measure` measures gates.
         `jobs` returns the scheduled jobs that the policy asks for now. `receivers` returns the receivers of messages
         as the policy has them now, and `send` sends one. `pace` decides when it looks again at what changes without an
-        event. `own` is the pod that it runs in: before the pod's node is cordoned, a standby takes the lead. `freezes`
-        brings the freezes of the policy to rollouts; None: there is no policy to follow."""
+        event. `own` is the pod that it runs in: before the pod's node is cordoned, a standby takes the lead. `policy`
+        brings changes of the policy to the rollouts; None: there is no policy to follow."""
         self._database = database
         self._connect = connect
         self._sites = sites
@@ -142,7 +143,7 @@ class Controller:
         self._jobs = jobs
         self._pace = pace
         self._own = own
-        self._freezes = freezes
+        self._policy = policy
         self._hand_overs = HandOvers(wall)
         self._identity = own_identity()
         self._seen = ""
@@ -158,8 +159,8 @@ class Controller:
                 # A command that came while the lease was being given back has found a controller at work.
                 if executor.has_read_all:
                     return
-            except ClustersChanged:
-                self._show("the clusters have changed: starting again")
+            except ClustersChanged as error:
+                self._show(f"{error}: starting again")
             except HandOverError as error:
                 self._show(f"handing over: {error.held.message}")
                 if await until_led(self._database.lease, self._wall, HAND_OVER_SECONDS):
@@ -252,7 +253,7 @@ class Controller:
             if not kept.held or kept.epoch != epoch:
                 raise StaleEpochError(f"{kept.holder} has taken over")
             if self._sites() != sites:
-                raise ClustersChanged
+                raise ClustersChanged("the clusters have changed")
 
         def fold() -> None:
             keep(self._database.journal, self._database.folds, self._clock.now(), self._identity, epoch)
@@ -272,9 +273,9 @@ class Controller:
                 PeriodicTask("silences", SILENCE, silencer.look),
                 PeriodicTask("jobs", LOOK, schedule.look),
             ]
-            if (bring := self._freezes) is not None:
+            if (follow := self._policy) is not None:
                 regular.append(
-                    PeriodicTask("freezes", LOOK, lambda: bring(executor.rollouts, self._identity, epoch))
+                    PeriodicTask("policy", LOOK, lambda: follow(executor.rollouts, self._identity, epoch))
                 )
             if self._notary is not None:
                 regular.append(PeriodicTask("notary", FLUSH, self._notary.look))
