@@ -123,8 +123,10 @@ class ObjectSync:
     async def _rollouts_pass(self) -> None:
         if not self._rollouts.user:
             self._rollouts.user = (await who_am_i(self._transport)).username
-        self._rollouts.unproven = await why_unproven(self._transport)
-        await self._rollouts.look(self._watched.rollouts, self._watched.policy)
+        objects = dict(self._watched.rollouts)
+        if self._rollouts.asked(objects):
+            self._rollouts.unproven = await why_unproven(self._transport)
+        await self._rollouts.look(objects, self._watched.policy)
 
     async def _statuses_pass(self) -> None:
         objects = self._watched.policy

@@ -39,11 +39,15 @@ if TYPE_CHECKING:
 
 
 def fleet_status(
-    home: Home, selection: Selection = EVERYTHING, rollouts: Rollouts | None = None
+    home: Home,
+    selection: Selection = EVERYTHING,
+    rollouts: Rollouts | None = None,
+    standing: Iterable[StandingPool] | None = None,
 ) -> FleetStatus:
     """Returns the status of everything, or at least of the selection. `rollouts`: those of the journal, where they are
-    loaded already. Raises UsageError for an unknown cluster, site or pool: an empty status would look as if nothing
-    were to be done."""
+    loaded already. `standing`: what the standing policies of the selection do next, where that is known already.
+
+    Raises UsageError for an unknown cluster, site or pool: an empty status would look as if nothing were to be done."""
     chosen = home.clusters(selection.clusters)
     rollouts = rollouts if rollouts is not None else Rollouts.load(home.store)
     known = known_in(home, chosen)
@@ -66,7 +70,12 @@ def fleet_status(
         quorums=quorums_of(home, chosen, policy),
         standstill=stands,
         only_in_sources=(only_in_sources(home, chosen, known) if is_whole(selection) else {}) or UNSET,
-        policies=_needy(home, policy, selection) or UNSET,
+        policies=tuple(
+            pool
+            for pool in (_standing(home, policy, selection) if standing is None else standing)
+            if pool.state in NEEDY
+        )
+        or UNSET,
         undelivered=undelivered(home.store.messages.undelivered(), home.now()) or UNSET,
     )
 
@@ -76,14 +85,14 @@ def is_whole(selection: Selection) -> bool:
     return not (selection.clusters or selection.sites or selection.pools)
 
 
-def _needy(home: Home, policy: Policy, selection: Selection) -> tuple[StandingPool, ...]:
-    """Returns the standing policies that need an operator or an approval."""
+def _standing(home: Home, policy: Policy, selection: Selection) -> tuple[StandingPool, ...]:
+    """Returns what the standing policies of the selection do next."""
     names = [pool.name for pool in policy.automatic if selection.pools in ((), (pool.name,))]
     if not names:
         return ()
     from fleet.app.standing.outlook import outlook
 
-    return tuple(pool for pool in outlook(home, names).pools if pool.state in NEEDY)
+    return outlook(home, names).pools
 
 
 def policy_for(home: Home, known: Iterable[KnownNode]) -> Policy:
