@@ -63,7 +63,6 @@ class PolicyFollower:
         self._home.store.journal.append([*map(to_record, records)], at=now, actor=identity, epoch=epoch)
         for record in records:
             self._written[record.rollout] = record
-            LOG.info("%s: freezes of the policy: %s", record.rollout, record.reason)
 
     def _read_again(self) -> None:
         try:

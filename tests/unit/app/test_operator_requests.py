@@ -12,10 +12,12 @@ import msgspec
 from fleet.app.operator.api import USERS
 from fleet.app.operator.sync import ObjectSync
 from fleet.app.operator.watched import RESOURCES, WatchedObjects
+from fleet.app.planning.controller_pod import KEY, controller_pod
 from fleet.app.wiring.home import Home
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.goal import Goal, Start
+from fleet.core.state.own_pod import OwnPod
 from fleet.drivers.identity import own_identity
 from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.transport import Transport
@@ -47,6 +49,7 @@ OBJECTS = (
     an_object("Rollout", "november", policies=["workers"], user="ada"),
 )
 
+OWN = OwnPod("here", "fleet-system", "fleet-controller-1")
 Sent = set[tuple[str, str]]
 
 
@@ -86,7 +89,7 @@ async def looked(home: Home, server: ApiServer, kubeconfig: Path, without: str =
     before."""
     transport = Transport(CredentialSource(kubeconfig), WallClock())
     watched = WatchedObjects(transport, WallClock())
-    found = ObjectSync(home, "here", transport, lambda line: None, watched)
+    found = ObjectSync(home, "here", transport, lambda line: None, watched, OWN)
     watching = asyncio.create_task(found.watch())
     try:
         async with asyncio.timeout(60):
@@ -131,6 +134,21 @@ def test_table_is_what_the_operator_asks_for_and_no_verb_more(tmp_path: Path) ->
     table = {(verb, rule.resource) for rule in OPERATOR for verb in rule.verbs}
     assert sent - table == set(), "the table lacks them"
     assert table - sent == set(), "nothing uses them"
+
+
+def test_controller_that_leads_notes_its_pod_for_plans(tmp_path: Path) -> None:
+    home = begun_home(tmp_path / "home")
+    assert controller_pod(home) is None
+
+    async def story() -> None:
+        async with ApiServer() as server:
+            await served(server)
+            await looked(home, server, write_kubeconfig(tmp_path / "kubeconfig", server.url))
+
+    asyncio.run(story())
+    assert controller_pod(home) == OWN
+    home.store.settings.set(KEY, '{"of": "a later version"}')
+    assert controller_pod(home) is None
 
 
 def test_nobody_is_proven_while_no_object_asks_for_anything(tmp_path: Path) -> None:
