@@ -27,13 +27,14 @@ from fleet.core.quorum.quorum import Link, Member, QuorumRule
 from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalRecord
 from fleet.core.records.reasons.reason import Reason
-from fleet.core.reporting.node_state import KnownNode, parts_of
+from fleet.core.reporting.node_state import KnownNode, StatusNode, parts_of
+from fleet.core.reporting.node_timeline import NodeTimeline
 from fleet.core.reporting.overview import overview
 from fleet.core.reporting.selection import Selection, select
 from fleet.core.reporting.status import FleetStatus, StatusCluster
 from fleet.core.reporting.timeline import Timeline
 from fleet.core.reporting.voters import status_of
-from fleet.core.rollout.rollout import RolloutState
+from fleet.core.rollout.rollout import Rollout, RolloutState
 from fleet.core.rollout.steps import StepResult
 from fleet.core.text.durations import format_duration
 from fleet.lab.simulation.builders import NEW, START, a_group, a_node, a_policy, a_pool
@@ -72,7 +73,12 @@ class RolloutRun:
 
     def scene(self) -> rollout_view.RolloutScene:
         since = dict.fromkeys(self.held, self.now - timedelta(seconds=41))
-        return rollout_view.RolloutScene(self.chronicle, self.now, self.held, since, self.eta)
+        return rollout_view.RolloutScene(
+            self.story.rollout, self.now, self.chronicle.nodes, self.held, since, self.eta
+        )
+
+    def past(self, node: StatusNode) -> list[tuple[Rollout, NodeTimeline]]:
+        return [(self.story.rollout, self.chronicle.nodes[NodeRef(node.cluster, node.name)])]
 
     def status(self) -> FleetStatus:
         snapshot = self.story.models["east"].snapshot(self.now)
@@ -305,7 +311,9 @@ def test_progress_counts_done_nodes_and_shows_failed_and_cancelled_ones(golden: 
     journal.turn("n-3", StepResult.CANCELLED, why="its node was deleted")
     chronicle = Timeline("r-1")
     chronicle.apply(journal.entries)
-    golden.check(rollout_view.headline(rollout_view.RolloutScene(chronicle, START)).plain)
+    assert chronicle.rollout is not None
+    scene = rollout_view.RolloutScene(chronicle.rollout, START, chronicle.nodes)
+    golden.check(rollout_view.headline(scene).plain)
 
 
 def test_explanation_of_a_held_node(golden: GoldenFiles) -> None:
@@ -313,14 +321,14 @@ def test_explanation_of_a_held_node(golden: GoldenFiles) -> None:
     node = next(node for node in run.status().nodes if node.name == "n-3")
     ref = NodeRef("east", "n-3")
     part = parts_of([run.story.rollout], run.held)[ref]
-    explained = explanation(node, run.now, part, run.held[ref], {}, [run.chronicle])
+    explained = explanation(node, run.now, part, run.held[ref], {}, run.past(node))
     golden.check(shown(explain_view.whole(explained)))
 
 
 def test_history_of_a_done_node_ends_with_its_proof(golden: GoldenFiles) -> None:
     run = RolloutRun(3600)
     node = next(node for node in run.status().nodes if node.name == "n-1")
-    explained = explanation(node, run.now, None, (), {}, [run.chronicle])
+    explained = explanation(node, run.now, None, (), {}, run.past(node))
     what = [each.what for each in explained.history]
     assert what[0] == "start" and what[-1] == "done"
     steps = ("cordon", "drain", "reboot", "verify", "uncordon", "soak")
