@@ -222,8 +222,11 @@ class RolloutCommands:
             record = from_record(entry.record)
             if not isinstance(record, PlanApproved | PlanRejected) or record.plan != made.plan_id:
                 continue
-            approved = isinstance(record, PlanApproved)
-            vote = GivenVote("Approve" if approved else "Reject", record.override if approved else "")
+            vote = (
+                GivenVote("Approve", record.override)
+                if isinstance(record, PlanApproved)
+                else GivenVote("Reject", "")
+            )
             (own if record.object_uid == asked.uid else others)[record.by.name] = vote
         return {**others, **own}
 
