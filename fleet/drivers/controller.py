@@ -7,7 +7,7 @@ another controller has taken over, this one stops at once and stands by.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Protocol
@@ -22,7 +22,6 @@ from fleet.core.records.errors import (
     TamperedError,
 )
 from fleet.core.records.retention import Retention
-from fleet.core.rollout.rollout import Rollout
 from fleet.core.state.own_pod import OwnPod
 from fleet.core.text.durations import format_duration
 from fleet.drivers.alerting.notifier import LOOK_SECONDS as NOTIFY
@@ -50,7 +49,9 @@ from fleet.drivers.ports import (
     BlockerStore,
     CheckpointStore,
     ClusterRegistry,
+    ClustersChanged,
     DatabaseLease,
+    FollowPolicy,
     Inventory,
     JobStates,
     Journal,
@@ -78,11 +79,6 @@ PAUSE = 5.0
 """Seconds before a new try after the database refused."""
 
 
-FollowPolicy = Callable[[Iterable[Rollout], str, int], None]
-"""Brings changes of the policy to rollouts, in the name of a controller in its epoch. Raises ClustersChanged where the
-clusters have to be opened again."""
-
-
 class ControllerStore(Protocol):
     """The parts of a store that a controller uses."""
 
@@ -104,10 +100,6 @@ class ControllerStore(Protocol):
     def messages(self) -> MessageStore: ...
     @property
     def jobs(self) -> JobStates: ...
-
-
-class ClustersChanged(Exception):
-    """The clusters, or the quorum groups to read there, are no longer those that this controller started with."""
 
 
 class Controller:

@@ -13,8 +13,8 @@ from fleet.core.records.errors import FleetError
 from fleet.core.rollout.codec import to_record
 from fleet.core.rollout.commands import FreezesChanged
 from fleet.core.rollout.rollout import Rollout
-from fleet.drivers.controller import ClustersChanged
 from fleet.drivers.journal.log import LOG
+from fleet.drivers.ports import ClustersChanged
 
 if TYPE_CHECKING:
     from fleet.drivers.pipeline import ClusterPipeline

@@ -17,8 +17,8 @@ from fleet.app.wiring.home import Home
 from fleet.core.records.errors import StaleEpochError
 from fleet.core.rollout.codec import from_record
 from fleet.core.rollout.commands import FreezesChanged
-from fleet.drivers.controller import ClustersChanged
 from fleet.drivers.pipeline import ClusterPipeline
+from fleet.drivers.ports import ClustersChanged
 from fleet.lab.simulation.builders import NEW, START
 from tests.unit.app.homes import POLICY, a_home
 from tests.unit.app.test_approvals import fresh_of
