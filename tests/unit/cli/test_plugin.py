@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from fleet.cli.registry import app
+from fleet.cli.registry import program
 from fleet.cli.terminal.program import COMMANDS, program_name
 
 AS = "import sys; sys.argv = [{name!r}, *sys.argv[1:]]; from fleet.cli.{module} import main; main()"
@@ -31,7 +31,7 @@ def test_plugin_has_kubectls_name_for_it() -> None:
 
 
 def test_every_command_is_known() -> None:
-    assert sorted(COMMANDS) == sorted(get_command(app).commands)  # type: ignore[attr-defined]
+    assert sorted(COMMANDS) == sorted(get_command(program()).commands)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", ["fleet", "kubectl-fleet"])
