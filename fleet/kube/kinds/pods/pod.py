@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from sys import intern
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from fleet.core.objects.pod import Pod, PodPhase, Stuck, is_word
 from fleet.core.records.doubt import Doubt, DoubtKind
@@ -31,7 +31,12 @@ GRACE_SECONDS = 30
 MIRROR = "kubernetes.io/config.mirror"
 """The annotation that marks a static pod's mirror pod."""
 ETCD = "kubeadm.kubernetes.io/etcd.advertise-client-urls"
-_PHASES = ("Pending", "Running", "Succeeded", "Failed")
+_PHASES: dict[str, PodPhase] = {
+    "Pending": "Pending",
+    "Running": "Running",
+    "Succeeded": "Succeeded",
+    "Failed": "Failed",
+}
 
 
 def pod_of(found: PodWire) -> Pod:
@@ -51,7 +56,7 @@ def pod_of(found: PodWire) -> Pod:
         uid=meta.uid,
         node=intern(spec.node_name),
         labels=labels,
-        phase=_phase(found.status.phase),
+        phase=_PHASES.get(found.status.phase, "Unknown"),
         ready=is_ready,
         unready_since=None if is_ready else _unready_since(meta, ready),
         deleting=meta.deletion_timestamp is not None,
@@ -88,10 +93,6 @@ def _unready_since(meta: PodMeta, ready: Condition | None) -> datetime | None:
     Ready since its creation."""
     found = moment(ready.last_transition_time) if ready is not None else None
     return found or moment(meta.creation_timestamp)
-
-
-def _phase(phase: str) -> PodPhase:
-    return cast(PodPhase, intern(phase)) if phase in _PHASES else "Unknown"
 
 
 def _short_annotations(annotations: dict[str, str]) -> dict[str, str]:

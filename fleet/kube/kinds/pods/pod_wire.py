@@ -12,7 +12,7 @@ from msgspec import Raw, field, json
 from msgspec.structs import replace
 
 from fleet.kube.objects.sharing import Tolerations
-from fleet.kube.objects.wire import NULL, ApiStruct, Condition, Owners, Quantities
+from fleet.kube.objects.wire import NULL, ApiStruct, Condition, Labels, Owners, Quantities
 
 
 class PodMeta(ApiStruct, frozen=True):
@@ -120,18 +120,24 @@ class PodWire(ApiStruct, frozen=True):
 
 
 def limited(found: PodWire) -> PodWire:
-    """Returns the Pod with only the fields that fleet reads in the parts that stay text. Raises msgspec.ValidationError
-    for a part that is not of its type."""
+    """Returns the Pod with only the fields that fleet reads in the parts that stay text; no part keeps the whole page
+    in memory. Raises msgspec.ValidationError for a part that is not of its type."""
     meta, spec = found.metadata, found.spec
     return replace(
         found,
-        metadata=replace(meta, owner_references=_limited(meta.owner_references, Owners)),
+        metadata=replace(
+            meta,
+            labels=_limited(meta.labels, Labels),
+            owner_references=_limited(meta.owner_references, Owners),
+        ),
         spec=replace(
             spec,
             containers=_containers(spec.containers),
             init_containers=_containers(spec.init_containers),
             resources=_limited(spec.resources, Requested),
+            overhead=_limited(spec.overhead, Quantities | None),
             tolerations=_limited(spec.tolerations, Tolerations),
+            node_selector=_limited(spec.node_selector, Labels),
         ),
     )
 
