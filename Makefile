@@ -33,7 +33,7 @@ ALONE := tests/etcd tests/machines/test_faults.py tests/machines/test_agents.py 
 BEHAVIOUR := tests/cluster/test_contract.py tests/cluster/test_kube.py tests/cluster/test_restored_etcd.py \
 	tests/etcd/test_reading.py
 
-.PHONY: set-up demo test test-real check check-quick unit golden lab machines machines-test qemu newer soak hostile landings bench live schemas lock sbom scan \
+.PHONY: set-up demo test test-real check check-quick unit golden lab machines machines-test qemu newer soak hostile landings bench bench-plan live schemas lock sbom scan \
 	clean
 
 set-up: $(SET_UP)
@@ -125,6 +125,11 @@ bench: $(SET_UP)
 	$(BIN)/python -m bench.reading --json build/reading.json
 	$(BIN)/python -m bench.reports --json build/reports.json
 	$(MAKE) live
+
+# Plans beside an older commit, which is taken from this repository, in turns; some twenty minutes on an idle machine.
+bench-plan: $(SET_UP)
+	@mkdir -p build
+	$(BIN)/python -m bench.plan --json build/plan.json $(BENCH)
 
 # The second half of it alone: 500 nodes on the lab's real API server; some nine minutes. Needs Go, as the lab does.
 live: $(SET_UP)

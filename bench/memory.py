@@ -7,7 +7,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import NamedTuple
@@ -34,13 +34,17 @@ FINDINGS = (4, 5)
 """Exit codes of commands that have found something, or that cannot know."""
 
 
-def used_by(command: Sequence[str]) -> Used:
-    """Runs a command to its end. Raises RuntimeError with its output if the command fails; findings are no failure."""
+def used_by(
+    command: Sequence[str], environ: Mapping[str, str] | None = None, output: Path = Path(os.devnull)
+) -> Used:
+    """Runs a command to its end, with the environment of this process if none is given, and writes what it prints to
+    `output`. Raises RuntimeError with its errors if the command fails; findings are no failure."""
     memory, began = 0.0, time.monotonic()
-    with TemporaryFile() as errors:
+    with TemporaryFile() as errors, output.open("wb") as printed:
         # As on a user's machine, the command finds the bytecode of an earlier start.
-        environ = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors, env=environ)
+        given = os.environ if environ is None else environ
+        kept = {key: value for key, value in given.items() if key != "PYTHONDONTWRITEBYTECODE"}
+        process = subprocess.Popen(command, stdout=printed, stderr=errors, env=kept)
         while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
             memory = max(memory, _resident(process.pid))
             time.sleep(SAMPLED)  # noqa: TID251 - between two looks
@@ -48,8 +52,8 @@ def used_by(command: Sequence[str]) -> Used:
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode and process.returncode not in FINDINGS:
             errors.seek(0)
-            output = errors.read()[-2000:].decode(errors="replace")
-            raise RuntimeError(f"{' '.join(command)}: {process.returncode}\n{output}")
+            told = errors.read()[-2000:].decode(errors="replace")
+            raise RuntimeError(f"{' '.join(command)}: {process.returncode}\n{told}")
     return Used(used.ru_utime + used.ru_stime, time.monotonic() - began, memory)
 
 

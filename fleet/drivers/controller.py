@@ -7,7 +7,7 @@ another controller has taken over, this one stops at once and stands by.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Protocol
@@ -22,6 +22,7 @@ from fleet.core.records.errors import (
     TamperedError,
 )
 from fleet.core.records.retention import Retention
+from fleet.core.rollout.rollout import Rollout
 from fleet.core.state.own_pod import OwnPod
 from fleet.core.text.durations import format_duration
 from fleet.drivers.alerting.notifier import LOOK_SECONDS as NOTIFY
@@ -63,10 +64,14 @@ FOLD = 60.0
 FORGET = 60.0
 """Seconds between two deletions of old history. Each deletes a part, so that other writers do not wait long."""
 LOOK = 1.0
-"""Seconds between two looks at which scheduled jobs are due."""
+"""Seconds between two looks at which scheduled jobs are due, and at the freezes of the policy."""
 KEEP = Retention()
 PAUSE = 5.0
 """Seconds before a new try after the database refused."""
+
+
+BringFreezes = Callable[[Iterable[Rollout], str, int], None]
+"""Brings the freezes of the policy to rollouts, in the name of a controller in its epoch."""
 
 
 class ControllerStore(Protocol):
@@ -115,12 +120,14 @@ class Controller:
         send: Send = send,
         pace: Pace = WALL,
         own: OwnPod | None = None,
+        freezes: BringFreezes | None = None,
     ) -> None:
         """`connect` opens the clusters of the database; `sites` names the clusters and their sites, without
         reading them. `clock` is the fleet's, `wall` the real time, by which leases expire. `measure` measures gates.
         `jobs` returns the scheduled jobs that the policy asks for now. `receivers` returns the receivers of messages
         as the policy has them now, and `send` sends one. `pace` decides when it looks again at what changes without an
-        event. `own` is the pod that it runs in: before the pod's node is cordoned, a standby takes the lead."""
+        event. `own` is the pod that it runs in: before the pod's node is cordoned, a standby takes the lead. `freezes`
+        brings the freezes of the policy to rollouts; None: there is no policy to follow."""
         self._database = database
         self._connect = connect
         self._sites = sites
@@ -135,6 +142,7 @@ class Controller:
         self._jobs = jobs
         self._pace = pace
         self._own = own
+        self._freezes = freezes
         self._hand_overs = HandOvers(wall)
         self._identity = own_identity()
         self._seen = ""
@@ -264,6 +272,10 @@ class Controller:
                 PeriodicTask("silences", SILENCE, silencer.look),
                 PeriodicTask("jobs", LOOK, schedule.look),
             ]
+            if (bring := self._freezes) is not None:
+                regular.append(
+                    PeriodicTask("freezes", LOOK, lambda: bring(executor.rollouts, self._identity, epoch))
+                )
             if self._notary is not None:
                 regular.append(PeriodicTask("notary", FLUSH, self._notary.look))
             async with self._pace.periodically(regular) as failure:

@@ -10,14 +10,16 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from fleet.app.reporting.status import fleet_status
+from fleet.app.rollouts.follow import node_timeline
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.wiring.home import Home
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.errors import UsageError
 from fleet.core.records.held import Held
 from fleet.core.reporting.node_state import RolloutPart, StatusNode, needs_action_first, parts_of
+from fleet.core.reporting.node_timeline import Eviction, NodeTimeline, OperatorCommand, StepTaken
 from fleet.core.reporting.standstill import Standstill
-from fleet.core.reporting.timeline import Eviction, OperatorCommand, StepTaken, Timeline
+from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
 from fleet.core.text.counts import counted
@@ -65,8 +67,8 @@ class Explanation(Struct, frozen=True):
 def explain(home: Home, name: str, why: Why) -> Explanation:
     """Explains one node: its state, what holds it, and what rollouts did to it. Raises UsageError where no node, or
     more than one, has that name."""
-    fleet = fleet_status(home)
     rollouts = Rollouts.load(home.store)
+    fleet = fleet_status(home, rollouts=rollouts)
     if (left := _gone(home, rollouts, fleet.nodes, name)) is not None:
         return left
     status = find(fleet.nodes, name)
@@ -74,7 +76,7 @@ def explain(home: Home, name: str, why: Why) -> Explanation:
     store = home.store
     waiting = store.held.of_node(str(ref))
     board = {node.rollout: node for node in waiting}
-    chronicles = [_chronicle(home, rollout.id) for rollout in rollouts.all if ref in rollout.runs]
+    pasts = _pasts(home, rollouts, ref)
     part = parts_of(rollouts.all, {}).get(ref)
     now_held = board.get(status.rollout)
     wanted = status.state not in ("patched", "orphan", "unknown", "failed")
@@ -87,7 +89,7 @@ def explain(home: Home, name: str, why: Why) -> Explanation:
         part,
         held,
         {now_held.held[0].reason: now_held.since} if now_held is not None else {},
-        chronicles,
+        pasts,
         f"{cluster.name} is unreachable: {cluster.last_error}" if cluster.last_error else "",
         _may_be_deleted(home, ref),
     )
@@ -134,10 +136,10 @@ def _gone(home: Home, rollouts: Rollouts, nodes: Sequence[StatusNode], name: str
         target="",
         state="unknown",
     )
-    known = [rollout.id for rollout in rollouts.all if ref in rollout.runs]
-    found = explanation(status, home.now(), None, chronicles=[_chronicle(home, rollout) for rollout in known])
+    pasts = _pasts(home, rollouts, ref)
+    found = explanation(status, home.now(), None, pasts=pasts)
     ended = f"{run.step}{f': {run.why}' if run.why else ''}"
-    return replace(found, gone=f"its run in {known[-1]} is {ended}")
+    return replace(found, gone=f"its run in {pasts[-1][0].id} is {ended}")
 
 
 def _may_be_deleted(home: Home, ref: NodeRef) -> tuple[str, ...]:
@@ -168,15 +170,15 @@ def explanation(
     part: RolloutPart | None,
     held: Sequence[Held] = (),
     held_since: Mapping[str, datetime] | None = None,
-    chronicles: Iterable[Timeline] = (),
+    pasts: Iterable[tuple[Rollout, NodeTimeline]] = (),
     unknown: str = "",
     may_be_deleted: tuple[str, ...] = (),
 ) -> Explanation:
     """Builds the explanation. `held` has the results of the guards, or the reasons that the controller stored;
-    `chronicles` are the timelines of the node's rollouts."""
+    `pasts` has the node's rollouts, with what each has done on the node."""
     ref = NodeRef(status.cluster, status.name)
     run = part.run if part is not None and status.rollout else None
-    history = [happening for chronicle in chronicles for happening in happenings(chronicle, ref)]
+    history = [event for rollout, past in pasts for event in happenings(rollout, ref, past)]
     return Explanation(
         status=status,
         now=now,
@@ -190,17 +192,13 @@ def explanation(
     )
 
 
-def _chronicle(home: Home, ident: str) -> Timeline:
-    chronicle = Timeline(ident)
-    chronicle.apply(home.store.journal.entries(rollout=ident))
-    return chronicle
+def _pasts(home: Home, rollouts: Rollouts, ref: NodeRef) -> list[tuple[Rollout, NodeTimeline]]:
+    found = [rollout for rollout in rollouts.all if ref in rollout.runs]
+    return [(rollout, node_timeline(home, rollout, ref)) for rollout in found]
 
 
-def happenings(chronicle: Timeline, ref: NodeRef) -> Iterator[NodeEvent]:
+def happenings(rollout: Rollout, ref: NodeRef, past: NodeTimeline) -> Iterator[NodeEvent]:
     """Yields what one rollout did to the node."""
-    rollout = chronicle.rollout
-    if rollout is None or ref not in rollout.runs:
-        return
     start = rollout.start
     freezes = f", freezes ignored: {rollout.override_freeze}" if rollout.override_freeze else ""
     yield NodeEvent(
@@ -209,18 +207,17 @@ def happenings(chronicle: Timeline, ref: NodeRef) -> Iterator[NodeEvent]:
         "start",
         f"by {rollout.by}: plan {start.plan} to {start.release.version}{freezes}",
     )
-    for step in chronicle.steps.get(ref, ()):
+    for step in past.steps:
         if step.step != Step.PENDING:
             yield NodeEvent(step.start, rollout.id, step.step, _step(step))
-    for eviction in chronicle.evictions.get(ref, {}).values():
+    for eviction in past.evictions.values():
         yield NodeEvent(eviction.asked_at, rollout.id, "evict", _eviction(eviction))
-    for retry in chronicle.retries.get(ref, ()):
+    for retry in past.retries:
         yield NodeEvent(retry.at, rollout.id, "retry", retry.why)
-    for change in chronicle.changes.get(ref, ()):
+    for change in past.changes:
         yield NodeEvent(change.at, rollout.id, change.kind, change.why)
-    for command in chronicle.commands:
-        if command.node == str(ref):
-            yield NodeEvent(command.at, rollout.id, command.kind, _command(command))
+    for command in past.commands:
+        yield NodeEvent(command.at, rollout.id, command.kind, _command(command))
     run = rollout.runs[ref]
     if run.ended and run.since is not None:
         yield NodeEvent(run.since, rollout.id, str(run.step), _ending(run))

@@ -22,14 +22,17 @@ if TYPE_CHECKING:
 class Rollouts:
     """All rollouts in the journal by id, oldest first."""
 
-    def __init__(self, rollouts: Mapping[str, Rollout]) -> None:
+    def __init__(self, rollouts: Mapping[str, Rollout], seq: int) -> None:
         self.by_id = dict(rollouts)
+        self.seq = seq
+        """The last entry of the journal that they include. 0: the journal is empty."""
 
     @classmethod
     def load(cls, store: Store) -> Rollouts:
         from fleet.drivers.journal.checkpoints import standing
 
-        return cls(standing(store.journal, store.folds).rollouts)
+        found = standing(store.journal, store.folds)
+        return cls(found.rollouts, found.seq)
 
     @property
     def all(self) -> list[Rollout]:

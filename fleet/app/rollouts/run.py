@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from fleet.app.access.allowed import allowed
 from fleet.app.audit.notary import notary_of
+from fleet.app.rollouts.freezes import FreezeFollower
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.receivers import PolicyReceivers
 from fleet.app.wiring.sources.registry import source_of
@@ -89,6 +90,7 @@ def make_controller(
         receivers=PolicyReceivers(home).current,
         pace=pace or WALL,
         own=own,
+        freezes=FreezeFollower(home).look,
     )
 
 

@@ -14,6 +14,7 @@ from fleet.app.planning.effects import has_rule, plan_again, refuse_unapproved, 
 from fleet.app.planning.override import ensure_override_approved
 from fleet.app.planning.rule_approval import approved_by_rule, start_by_rule
 from fleet.app.rollouts.calendars import calendars_at_start, policy_as_read
+from fleet.app.rollouts.freezes import freezes_at_start, policy_of_now, with_freezes_of
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.rollouts.staleness import added_nodes, changed_nodes
 from fleet.app.rollouts.standstill import standstill
@@ -115,10 +116,10 @@ def start(
     # A standing policy leaves nodes out on purpose, and its plan was made a moment ago.
     new = added_nodes(plan, snapshots) if order is None else []
     notes = [f"{len(new)} nodes have joined the pool since the plan: {', '.join(new[:SHOWN])}"] if new else []
-    if policy != policy_as_read(plan.policy, policy):
+    if policy != with_freezes_of(policy_as_read(plan.policy, policy), policy):
         notes.append(
-            f"{home.policy_file} has changed since the plan, and this rollout follows the plan's policy: freezes and "
-            "windows that were added later do not hold it; a new plan uses the file"
+            f"{home.policy_file} has changed since the plan, and this rollout follows the plan's policy: windows that "
+            "were added later do not hold it, freezes do; a new plan uses the file"
         )
     if override is not None:
         notes.append("no freeze holds this rollout; windows do, and the plan's times count the freezes")
@@ -139,6 +140,8 @@ def _commit(
         records: list[CommandRecord] = [*approvals, RolloutStarted(rollout=ident, start=begin)]
         if calendars := calendars_at_start(ident, begin, file):
             records.append(calendars)
+        if freezes := freezes_at_start(ident, begin, policy_of_now(home), home.now()):
+            records.append(freezes)
         seen = newest.seq if newest is not None else 0
         try:
             journal.append([*map(to_record, records)], at=home.now(), actor=actor, last=seen)

@@ -97,7 +97,8 @@ def status(
     from fleet.app.rollouts.rollouts import Rollouts
 
     home = home_of(context)
-    chosen = Rollouts.load(home.store).last(rollout)
+    rollouts = Rollouts.load(home.store)
+    chosen = rollouts.last(rollout)
     if output == "json":
         from fleet.app.reporting.report import report
         from fleet.cli.terminal.output import show_json
@@ -111,7 +112,7 @@ def status(
         from fleet.cli.views.rollout_page.live import scene_of
         from fleet.cli.views.rollout_page.rollout import picture
 
-        show(picture(scene_of(Follower(home, chosen.id))))
+        show(picture(scene_of(Follower(home, rollouts, chosen.id))))
 
 
 @app.command()
@@ -277,9 +278,10 @@ def _ensure_controller(home: Home) -> None:
 
 def _watch(home: Home, ident: str, *, past: bool = False) -> int:
     from fleet.app.rollouts.follow import Follower
+    from fleet.app.rollouts.rollouts import Rollouts
     from fleet.cli.views.rollout_page.live import watch
 
-    return watch(Follower(home, ident), past=past)
+    return watch(Follower(home, Rollouts.load(home.store), ident), past=past)
 
 
 def _in_foreground(home: Home, ident: str) -> int:

@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple
 from fleet.core.planning.estimates import PARTS
 from fleet.core.planning.plan import short_id
 from fleet.core.records.journal import JournalEntry
+from fleet.core.reporting.node_timeline import OperatorCommand, QuorumAction
 from fleet.core.reporting.report import Against, Report, ReportRun
-from fleet.core.reporting.timeline import OperatorCommand, QuorumAction
 from fleet.core.rollout.action import Action, Evict
 from fleet.core.rollout.codec import from_record
 from fleet.core.rollout.commands import CommandRecord, RolloutStarted

@@ -175,7 +175,7 @@ def freeze_status(
             "Active",
             "True",
             Why.ACTIVE,
-            f"no node begins{until} in rollouts that were planned with this freeze",
+            f"no node begins{until}",
         )
         if active
         else ConditionState("Active", "False", Why.NOT_ACTIVE, "it does not hold now"),

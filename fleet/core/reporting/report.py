@@ -15,15 +15,8 @@ from fleet.core.records.audit import Signature, SignedCheckpoint
 from fleet.core.records.journal import JournalEntry
 from fleet.core.records.requests import RequestCount
 from fleet.core.releases.release import Release
-from fleet.core.reporting.timeline import (
-    ControllerTerm,
-    Eviction,
-    Halt,
-    OperatorCommand,
-    QuorumAction,
-    Retry,
-    StepTaken,
-)
+from fleet.core.reporting.node_timeline import Eviction, OperatorCommand, QuorumAction, Retry, StepTaken
+from fleet.core.reporting.timeline import ControllerTerm, Halt
 from fleet.core.rollout.goal import GivenApproval, StandingStart
 from fleet.core.rollout.hooks.hook_runs import HookRun
 

@@ -17,6 +17,7 @@ from fleet.core.policy.windows import merged
 from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalEntry
 from fleet.core.records.reasons.reason import HALTING
+from fleet.core.reporting.node_timeline import StepTaken
 from fleet.core.reporting.report import (
     Against,
     Counts,
@@ -31,7 +32,7 @@ from fleet.core.reporting.report import (
     VerificationProof,
 )
 from fleet.core.reporting.step_durations import step_durations
-from fleet.core.reporting.timeline import StepTaken, Timeline
+from fleet.core.reporting.timeline import Timeline
 from fleet.core.rollout.goal import StartApproval
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
@@ -132,7 +133,8 @@ class _ReportBuilder:
 
     def _run(self, run: Run) -> ReportRun:
         goal, timeline = run.goal, self.timeline
-        steps = tuple(timeline.steps[run.node])
+        past = timeline.nodes[run.node]
+        steps = tuple(past.steps)
         proof = msgspec.convert(run.proof, VerificationProof) if run.proof else None
         before = self.rollout.policy.find_release(goal.from_version)
         ended = steps[-1].end if run.ended else None
@@ -162,9 +164,9 @@ class _ReportBuilder:
             log=run.log,
             planned=self._planned(run.node),
             steps=steps,
-            evictions=tuple(timeline.evictions.get(run.node, {}).values()),
-            quorums=tuple(timeline.quorums.get(run.node, {}).values()),
-            retries=tuple(timeline.retries.get(run.node, ())),
+            evictions=tuple(past.evictions.values()),
+            quorums=tuple(past.quorums.values()),
+            retries=tuple(past.retries),
             held=tuple(hold.message for hold in self.held.get(run.node, ())) if not run.ended else (),
             hooks=timeline.hooks.of_node(run.node) or UNSET,
         )

@@ -1,4 +1,4 @@
-"""Reconstructs what happened in one rollout from its journal entries: steps, evictions, slots and operators' commands.
+"""Reconstructs what happened in one rollout from its journal entries: its nodes, slots, halts and operators' commands.
 
 The state of the rollout comes from `Rollout.apply`; the timeline only records when that state changed. The structs are
 part of the published JSON of a report (`docs/schemas/report.json`).
@@ -6,7 +6,7 @@ part of the published JSON of a report (`docs/schemas/report.json`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 
 from msgspec import Struct
@@ -14,100 +14,14 @@ from msgspec.structs import replace
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.journal import JournalEntry
-from fleet.core.rollout.action import (
-    Action,
-    Defragment,
-    Evict,
-    MoveLeader,
-    Reboot,
-    Result,
-    SaveSnapshot,
-)
+from fleet.core.reporting.node_timeline import NodeTimeline, OperatorCommand, command_of
 from fleet.core.rollout.codec import Journaled, from_record
 from fleet.core.rollout.commands import CommandRecord, RolloutStarted
-from fleet.core.rollout.decisions import (
-    CanaryAppointed,
-    CanaryDismissed,
-    HookEnded,
-    HookStarted,
-    NodeReregistered,
-    RolloutHalted,
-    RunRetried,
-    StepFinished,
-)
+from fleet.core.rollout.decisions import HookEnded, HookStarted, RolloutHalted
 from fleet.core.rollout.hooks.hook_runs import HookRuns
-from fleet.core.rollout.record import ActionEnded, UnknownRecord
+from fleet.core.rollout.record import UnknownRecord
 from fleet.core.rollout.rollout import Rollout
-from fleet.core.rollout.steps import ENDED, Step
-
-
-class StepTaken(Struct, frozen=True):
-    """One step that a run went through. In `pending` and `staged` the run waits, and the node has not been touched."""
-
-    step: str
-    start: datetime
-    end: datetime | None = None
-    """None: the run is still in this step."""
-    turn: str = ""
-    """How the step ended: begin, done, failed, cancelled, back or gone."""
-
-    @property
-    def seconds(self) -> float | None:
-        return (self.end - self.start).total_seconds() if self.end is not None else None
-
-
-class Eviction(Struct, frozen=True):
-    """The eviction of one pod: when it was requested, and what the server answered."""
-
-    pod: str
-    """namespace/name"""
-    uid: str
-    asked_at: datetime
-    """When the eviction was requested for the first time."""
-    answered_at: datetime | None = None
-    """When the server answered last."""
-    result: str = ""
-    """The last answer: done, refused, gone, stale, failed or unknown. Empty: no answer yet."""
-    refusals: int = 0
-    """How often the server refused the eviction for the moment."""
-    detail: str = ""
-    """The server's message of the last refusal or failure."""
-
-
-class QuorumAction(Struct, frozen=True):
-    """One action for a quorum group with a member on the node: what was asked, and how it ended."""
-
-    kind: str
-    """`move-leader`, `snapshot` or `defragment`; `read`: the group was read once more right before the reboot, which
-    was refused if the group could not do without the node."""
-    group: str
-    at: datetime
-    """When the action was requested."""
-    result: str = ""
-    """done, refused, gone, stale, failed or unknown. Empty: no answer yet."""
-    detail: str = ""
-    """The action's result, such as the place, size and hash of a snapshot. Empty: nothing was reported."""
-
-
-class Retry(Struct, frozen=True):
-    """One more attempt at a step, with the reason."""
-
-    at: datetime
-    why: str
-
-
-class OperatorCommand(Struct, frozen=True):
-    """A command that an operator gave."""
-
-    at: datetime
-    seq: int
-    by: str
-    kind: str
-    """start, pause, resume, abort or release"""
-    node: str = ""
-    """`cluster/name` of the node, for a release."""
-    reason: str = ""
-    """The reason as the operator gave it."""
+from fleet.core.rollout.steps import Step
 
 
 class Halt(Struct, frozen=True):
@@ -115,15 +29,6 @@ class Halt(Struct, frozen=True):
 
     at: datetime
     seq: int
-    why: str
-
-
-class GoalChange(Struct, frozen=True):
-    """A change of a node's part in the rollout that is not a change of its step."""
-
-    at: datetime
-    kind: str
-    """canary, no-canary or re-registered"""
     why: str
 
 
@@ -153,13 +58,8 @@ class Timeline:
         self.last: JournalEntry | None = None
         self.count = 0
         """The number of entries of the rollout."""
-        self.steps: dict[NodeRef, list[StepTaken]] = {}
-        self.evictions: dict[NodeRef, dict[str, Eviction]] = {}
-        """The evictions of each node, by uid of the pod."""
-        self.quorums: dict[NodeRef, dict[tuple[str, str], QuorumAction]] = {}
-        """The actions for quorum groups, by id of the action and group."""
-        self.retries: dict[NodeRef, list[Retry]] = {}
-        self.changes: dict[NodeRef, list[GoalChange]] = {}
+        self.nodes: dict[NodeRef, NodeTimeline] = {}
+        """Every node of the rollout."""
         self.commands: list[OperatorCommand] = []
         self.halts: list[Halt] = []
         self.controllers: dict[tuple[str, int], ControllerTerm] = {}
@@ -170,8 +70,6 @@ class Timeline:
         self.peak_at: datetime | None = None
         self.released: dict[NodeRef, datetime] = {}
         """When an operator released the slot of a failed run."""
-        self._requested: dict[str, tuple[NodeRef, str]] = {}
-        """Evictions in flight: id of the action -> node, and uid of the pod."""
         self._out: dict[str, int] = {}
 
     def apply(self, entries: Iterable[JournalEntry]) -> None:
@@ -196,8 +94,7 @@ class Timeline:
 
     def _start(self, started: RolloutStarted, entry: JournalEntry) -> None:
         self.rollout = Rollout(self.id, started.start, entry.at, entry.actor)
-        for ref in self.rollout.runs:
-            self.steps[ref] = [StepTaken(str(Step.PENDING), entry.at)]
+        self.nodes = {ref: NodeTimeline(entry.at) for ref in self.rollout.runs}
 
     def _apply_record(self, rollout: Rollout, record: Journaled, entry: JournalEntry) -> None:
         ref = NodeRef.parse(entry.record.node) if entry.record.node else None
@@ -205,34 +102,16 @@ class Timeline:
         rollout.apply(record, entry.at, entry.actor)
         if ref is not None:
             self._count(rollout, ref, had, entry.at)
+            self.nodes[ref].apply(record, entry)
         match record:
-            case StepFinished():
-                self._step(record, entry.at)
-            case RunRetried():
-                self.retries.setdefault(record.node, []).append(Retry(entry.at, record.why))
-            case CanaryAppointed() | CanaryDismissed() | NodeReregistered():
-                change = GoalChange(entry.at, record.kind, record.why or "")
-                self.changes.setdefault(record.node, []).append(change)
             case RolloutHalted():
                 self.halts.append(Halt(entry.at, entry.seq, record.why))
             case HookStarted() | HookEnded():
                 self.hooks.apply(record, entry.at)
-            case Evict():
-                self._note_request(record, entry.at)
-            case MoveLeader() | SaveSnapshot() | Defragment():
-                self._note_quorum(record, record.kind, [record.group], entry.at)
-            case Reboot():
-                self._note_quorum(record, "read", sorted(record.quorums), entry.at)
-            case ActionEnded():
-                self._note_answer(record, entry.at)
-                self._note_quorum_answer(record)
 
     def _credit(self, record: Journaled, entry: JournalEntry) -> None:
         if isinstance(record, CommandRecord):
-            actor, node = entry.actor, entry.record.node
-            self.commands.append(
-                OperatorCommand(entry.at, entry.seq, actor, record.kind, node, record.reason)
-            )
+            self.commands.append(command_of(record, entry))
             return
         key = (entry.actor, entry.epoch)
         term = self.controllers.get(key) or ControllerTerm(entry.actor, entry.epoch, entry.at, entry.at, 0)
@@ -252,41 +131,3 @@ class Timeline:
             self.peak, self.peak_at = out, at
         if had and run.ended and run.step is Step.FAILED:
             self.released[ref] = at
-
-    def _step(self, ended: StepFinished, at: datetime) -> None:
-        steps = self.steps[ended.node]
-        steps[-1] = replace(steps[-1], end=at, turn=str(ended.turn))
-        if ended.to not in ENDED:
-            steps.append(StepTaken(str(ended.to), at))
-
-    def _note_request(self, action: Evict, at: datetime) -> None:
-        self._requested[action.id] = (action.node, action.pod_uid)
-        evictions = self.evictions.setdefault(action.node, {})
-        if action.pod_uid not in evictions:
-            evictions[action.pod_uid] = Eviction(str(action.pod), action.pod_uid, at)
-
-    def _note_answer(self, ended: ActionEnded, at: datetime) -> None:
-        pending = self._requested.pop(ended.id, None)
-        if pending is None:
-            return
-        ref, uid = pending
-        before = self.evictions[ref][uid]
-        refused = ended.result is not Result.DONE and ended.detail
-        self.evictions[ref][uid] = replace(
-            before,
-            answered_at=at,
-            result=str(ended.result),
-            refusals=before.refusals + (ended.result is Result.REFUSED),
-            detail=ended.detail if refused else before.detail,
-        )
-
-    def _note_quorum(self, action: Action, kind: str, groups: Sequence[str], at: datetime) -> None:
-        actions = self.quorums.setdefault(action.node, {}) if groups else {}
-        for group in groups:
-            actions[action.id, group] = QuorumAction(kind, group, at)
-
-    def _note_quorum_answer(self, ended: ActionEnded) -> None:
-        actions = self.quorums.get(ended.node, {}) if ended.node is not None else {}
-        for key, action in actions.items():
-            if key[0] == ended.id:
-                actions[key] = replace(action, result=str(ended.result), detail=ended.detail)

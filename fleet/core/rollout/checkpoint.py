@@ -10,6 +10,7 @@ from msgspec.structs import astuple
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.times.calendar_events import CalendarEvents
+from fleet.core.policy.times.freeze import Freeze
 from fleet.core.rollout.action import AnyAction
 from fleet.core.rollout.decisions import WorkloadsNoted
 from fleet.core.rollout.goal import Goal, Start
@@ -43,6 +44,7 @@ class RunCheckpoint(Struct, frozen=True, gc=False, array_like=True, omit_default
     labels: dict[str, str | None] = {}
     etcd: dict[str, str] = {}
     etcd_after: dict[str, str] = {}
+    comes_again: bool = False
 
 
 class RolloutCheckpoint(Struct, frozen=True, omit_defaults=True):
@@ -70,6 +72,8 @@ class RolloutCheckpoint(Struct, frozen=True, omit_defaults=True):
     """The gates that the rollout has reached, each with its point and name."""
     calendars: CalendarEvents | None = None
     """The calendars as they were read last. None: those of the plan."""
+    freezes: tuple[Freeze, ...] | None = None
+    """The freezes of fixed dates, where they are no longer those of the plan."""
     hooks: tuple[tuple[HookPlace, str, HookState], ...] = ()
     """The hooks that the rollout has started, each with its place and name."""
     noted: tuple[WorkloadsNoted, ...] = ()
@@ -97,6 +101,7 @@ def take_checkpoint(rollout: Rollout) -> RolloutCheckpoint:
         goals=tuple(now for goal in rollout.start.goals if (now := rollout.runs[goal.node].goal) != goal),
         gates=tuple((*key, state) for key, state in rollout.gates.items()),
         calendars=rollout.calendars,
+        freezes=rollout.freezes,
         hooks=tuple((*key, state) for key, state in rollout.hooks.items()),
         noted=tuple(rollout.gates.noted.values()),
     )
@@ -115,6 +120,8 @@ def restore_checkpoint(checkpoint: RolloutCheckpoint) -> Rollout:
         checkpoint.ended_at,
         checkpoint.allowance,
     )
+    if checkpoint.freezes is not None and checkpoint.calendars is not None:
+        rollout.change_freezes(checkpoint.freezes, checkpoint.calendars.freezes)
     if checkpoint.calendars is not None:
         rollout.read_calendars(checkpoint.calendars)
     begun = list(rollout.runs.values())

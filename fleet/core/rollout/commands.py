@@ -11,6 +11,7 @@ from msgspec import field
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.hooks.hook import HookMoment
 from fleet.core.policy.times.calendar_events import CalendarEvents, CalendarVersion
+from fleet.core.policy.times.freeze import Freeze, FreezeCalendar
 from fleet.core.records.identity import Identity
 from fleet.core.rollout.goal import Start
 from fleet.core.rollout.hooks.hook_state import HookPlace
@@ -59,6 +60,17 @@ class CalendarsRead(CommandRecord, frozen=True, gc=False, kw_only=True, tag="cal
     events: CalendarEvents
     versions: dict[str, CalendarVersion] = field(default_factory=dict)
     """The texts that the events were read from, by the name of the calendar."""
+
+
+class FreezesChanged(CommandRecord, frozen=True, gc=False, kw_only=True, tag="freezes"):
+    """The freezes by which the rollout goes from now on. Written when the rollout is started under other freezes than those
+    of its plan, and by the controller when the policy has others. `reason` says how they differ from those before."""
+
+    freezes: tuple[Freeze, ...] = ()
+    calendars: tuple[FreezeCalendar, ...] = ()
+    """The freezes that calendars have, with the events that are known."""
+    policy: CalendarVersion
+    """The text of the policy file that has them, and when the file was written."""
 
 
 class GateOverruled(CommandRecord, frozen=True, gc=False, kw_only=True, tag="pass"):
@@ -188,6 +200,7 @@ COMMANDS: tuple[type[CommandRecord], ...] = (
     RolloutAborted,
     NodeReleased,
     CalendarsRead,
+    FreezesChanged,
     GateOverruled,
     HookResolved,
     JournalAccepted,

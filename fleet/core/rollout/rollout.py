@@ -11,9 +11,10 @@ from msgspec import UnsetType
 from msgspec.structs import replace
 
 from fleet.core.objects.node import NodeRef
-from fleet.core.policy.policy import Amount, Pool
+from fleet.core.policy.policy import Pool
 from fleet.core.policy.schedule import Schedule, Schedules
-from fleet.core.policy.times.calendar_events import CalendarEvents, with_events
+from fleet.core.policy.times.calendar_events import CalendarEvents, events_of, with_events, with_freezes
+from fleet.core.policy.times.freeze import Freeze, FreezeCalendar
 from fleet.core.releases.release import Stream
 from fleet.core.releases.upgrade_path import UpgradePaths
 from fleet.core.rollout import returning_pods
@@ -22,6 +23,7 @@ from fleet.core.rollout.codec import Journaled
 from fleet.core.rollout.commands import (
     CalendarsRead,
     CommandRecord,
+    FreezesChanged,
     GateOverruled,
     HookResolved,
     NodeReleased,
@@ -79,6 +81,8 @@ class Rollout:
         self.policy = start.policy
         self.calendars: CalendarEvents | None = None
         """The calendars by which the rollout goes, as they were read last. None: those of its plan."""
+        self.freezes: tuple[Freeze, ...] | None = None
+        """The freezes of fixed dates by which the rollout goes. None: those of its plan."""
         self.schedules = self._schedules()
         self.release = start.release
         self.started_at = at
@@ -102,7 +106,7 @@ class Rollout:
         self.open_in = Counter(used)
         """The number of runs of each pool that have not ended."""
         pools = [pool for pool in start.policy.pools if pool.name in used]
-        self.failure_limit = min((_failures(pool, used[pool.name]) for pool in pools), default=1)
+        self.failure_limit = min((pool.failures(used[pool.name]) for pool in pools), default=1)
         """The failure limit of the strictest pool."""
         self.counts: Counter[Step] = Counter({Step.PENDING: len(self.runs)})
         self.intents: dict[str, AnyAction] = {}
@@ -146,6 +150,12 @@ class Rollout:
         self.calendars = events
         self.policy = with_events(self.policy, events)
         self.schedules = self._schedules()
+
+    def change_freezes(self, freezes: tuple[Freeze, ...], calendars: tuple[FreezeCalendar, ...]) -> None:
+        """Goes by these freezes from now on. Called by `apply`, and when a checkpoint is restored."""
+        self.freezes = freezes
+        self.policy = with_freezes(self.policy, freezes, calendars)
+        self.read_calendars(replace(self.calendars or events_of(self.policy), freezes=calendars))
 
     @property
     def override_freeze(self) -> str:
@@ -236,6 +246,8 @@ class Rollout:
                 self._release(command.node)
             case CalendarsRead():
                 self.read_calendars(command.events)
+            case FreezesChanged():
+                self.change_freezes(command.freezes, command.calendars)
             case GateOverruled():
                 self.gates.apply(command, at, self.policy)
             case HookResolved():
@@ -303,10 +315,3 @@ class Rollout:
         if self.stages is not None:
             self.stages.change(self.runs[run.node], run)
         self.runs[run.node] = run
-
-
-def _failures(pool: Pool, nodes: int) -> int:
-    """Returns how many failed nodes of the pool halt the rollout. `nodes`: the number of the pool's nodes, for a limit
-    in percent."""
-    limit = pool.failure_limit
-    return limit.of(nodes) if isinstance(limit, Amount) else limit

@@ -69,6 +69,7 @@ MOST: Mapping[str, int] = {
     "abort in a step": 1,
     "switch over": 3,
     "hostile host": 2,
+    "freezes changed": 4,
 }
 """How often each kind of fault happens in one history, at most."""
 

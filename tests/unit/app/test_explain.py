@@ -12,6 +12,7 @@ from fleet.app.reporting.blockers import blockers
 from fleet.app.reporting.explain import explain
 from fleet.app.reporting.status import fleet_status
 from fleet.app.rollouts.follow import Follower
+from fleet.app.rollouts.rollouts import Rollouts
 from fleet.cli.views.explain import whole
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.errors import UsageError
@@ -48,7 +49,7 @@ def test_explain_begins_with_what_every_other_view_shows(tmp_path: Path) -> None
     board = {"east/n-1": (full,), "east/n-2": (full,), "east/n-4": (mended, full)}
     home.store.held.replace("r-1", board, at=home.now())
     shown = {node.name: node.held for node in fleet_status(home).nodes}
-    follower = Follower(home, "r-1")
+    follower = Follower(home, Rollouts.load(home.store), "r-1")
     for name in ("n-1", "n-2"):
         reported = explain(home, name, blockers)
         assert full in reported.held

@@ -55,7 +55,7 @@ def test_standstill_has_its_start_and_the_nodes_in_work(home: Home) -> None:
     assert found is not None and found.since == NOW - timedelta(hours=4) + timedelta(seconds=15)
     for view in (glance(fleet_status(home)), attention(fleet_status(home))):
         assert "no controller has been at work for 4h" in view.plain and "fleet run" in view.plain
-    shown = scene_of(Follower(home, "r-1"))
+    shown = scene_of(Follower(home, Rollouts.load(home.store), "r-1"))
     assert headline(shown).plain.endswith("stands still")
     assert "no controller has been at work for 4h" in picture(shown).plain
     node = next(iter(rollout.runs)).name

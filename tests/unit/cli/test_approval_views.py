@@ -126,7 +126,7 @@ def test_a_policy_started_only_what_it_started_itself(by: str, done: str) -> Non
     timeline = Timeline("r-1")
     timeline.apply([JournalEntry(1, START, by, 0, entry, "", "")])
     assert timeline.rollout is not None
-    shown = picture(RolloutScene(timeline, START)).plain
+    shown = picture(RolloutScene(timeline.rollout, START, timeline.nodes)).plain
     assert f"{done} by the standing policy of pool workers: no delay" in shown
     assert PastRollout.of(timeline.rollout).by == by
 
@@ -135,4 +135,4 @@ def seen(journal: JournalBuilder) -> str:
     timeline = Timeline("r-1")
     timeline.apply(journal.entries)
     assert timeline.rollout is not None and NodeRef("east", "n-1") in timeline.rollout.runs
-    return picture(RolloutScene(timeline, START)).plain
+    return picture(RolloutScene(timeline.rollout, START, timeline.nodes)).plain

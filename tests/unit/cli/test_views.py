@@ -17,6 +17,7 @@ from fleet.cli.views.plan.overview import plan_overview
 from fleet.cli.views.plan.timeline import plan_timeline
 from fleet.cli.views.rollout_page import rollout as rollout_view
 from fleet.cli.views.rollout_page.live import stuck
+from fleet.core.objects.known_node import KnownNode
 from fleet.core.objects.machine import EtcChanges
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.estimates import ENOUGH_TO_SPREAD, DurationEstimates
@@ -27,13 +28,14 @@ from fleet.core.quorum.quorum import Link, Member, QuorumRule
 from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalRecord
 from fleet.core.records.reasons.reason import Reason
-from fleet.core.reporting.node_state import KnownNode, parts_of
+from fleet.core.reporting.node_state import StatusNode, parts_of
+from fleet.core.reporting.node_timeline import NodeTimeline
 from fleet.core.reporting.overview import overview
 from fleet.core.reporting.selection import Selection, select
 from fleet.core.reporting.status import FleetStatus, StatusCluster
 from fleet.core.reporting.timeline import Timeline
 from fleet.core.reporting.voters import status_of
-from fleet.core.rollout.rollout import RolloutState
+from fleet.core.rollout.rollout import Rollout, RolloutState
 from fleet.core.rollout.steps import StepResult
 from fleet.core.text.durations import format_duration
 from fleet.lab.simulation.builders import NEW, START, a_group, a_node, a_policy, a_pool
@@ -72,14 +74,18 @@ class RolloutRun:
 
     def scene(self) -> rollout_view.RolloutScene:
         since = dict.fromkeys(self.held, self.now - timedelta(seconds=41))
-        return rollout_view.RolloutScene(self.chronicle, self.now, self.held, since, self.eta)
+        return rollout_view.RolloutScene(
+            self.story.rollout, self.now, self.chronicle.nodes, self.held, since, self.eta
+        )
+
+    def past(self, node: StatusNode) -> list[tuple[Rollout, NodeTimeline]]:
+        return [(self.story.rollout, self.chronicle.nodes[NodeRef(node.cluster, node.name)])]
 
     def status(self) -> FleetStatus:
         snapshot = self.story.models["east"].snapshot(self.now)
         machines = {machine.name: machine for machine in snapshot.machines}
         known = [
-            KnownNode("east", "fra", node.name, node, machines[node.name], 3, START, self.now)
-            for node in snapshot.nodes
+            KnownNode("east", "fra", node.name, node, machines[node.name], START) for node in snapshot.nodes
         ]
         away = self.now - timedelta(minutes=14)
         clusters = [
@@ -87,7 +93,8 @@ class RolloutRun:
             StatusCluster("edge-3", ("sin",), False, away, "connection refused", nodes=9),
         ]
         rollouts = [self.story.rollout]
-        return overview(self.now, clusters, known, POLICY, rollouts, self.held, {"r-1": self.eta})
+        pods = {node.ref: 3 for node in known}
+        return overview(self.now, clusters, known, POLICY, rollouts, self.held, {"r-1": self.eta}, pods=pods)
 
 
 def shown(view: Text) -> str:
@@ -305,7 +312,9 @@ def test_progress_counts_done_nodes_and_shows_failed_and_cancelled_ones(golden: 
     journal.turn("n-3", StepResult.CANCELLED, why="its node was deleted")
     chronicle = Timeline("r-1")
     chronicle.apply(journal.entries)
-    golden.check(rollout_view.headline(rollout_view.RolloutScene(chronicle, START)).plain)
+    assert chronicle.rollout is not None
+    scene = rollout_view.RolloutScene(chronicle.rollout, START, chronicle.nodes)
+    golden.check(rollout_view.headline(scene).plain)
 
 
 def test_explanation_of_a_held_node(golden: GoldenFiles) -> None:
@@ -313,14 +322,14 @@ def test_explanation_of_a_held_node(golden: GoldenFiles) -> None:
     node = next(node for node in run.status().nodes if node.name == "n-3")
     ref = NodeRef("east", "n-3")
     part = parts_of([run.story.rollout], run.held)[ref]
-    explained = explanation(node, run.now, part, run.held[ref], {}, [run.chronicle])
+    explained = explanation(node, run.now, part, run.held[ref], {}, run.past(node))
     golden.check(shown(explain_view.whole(explained)))
 
 
 def test_history_of_a_done_node_ends_with_its_proof(golden: GoldenFiles) -> None:
     run = RolloutRun(3600)
     node = next(node for node in run.status().nodes if node.name == "n-1")
-    explained = explanation(node, run.now, None, (), {}, [run.chronicle])
+    explained = explanation(node, run.now, None, (), {}, run.past(node))
     what = [each.what for each in explained.history]
     assert what[0] == "start" and what[-1] == "done"
     steps = ("cordon", "drain", "reboot", "verify", "uncordon", "soak")

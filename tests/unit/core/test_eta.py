@@ -79,19 +79,18 @@ def test_every_finished_run_corrects_the_eta() -> None:
     assert reported == [400, 300, 133, 62], "by the plan alone, then by the pace of three runs and more"
 
 
-def test_plan_that_waits_for_an_ignored_freeze_gives_no_eta() -> None:
-    """The plan's times count the freeze, and the rollout does not wait for it."""
-    for begin, known in ((at(150), False), (at(9000), True)):
-        policy = replace(a_policy(), freezes=(Freeze("sale", begin, begin + timedelta(hours=1)),))
-        start = replace(a_rollout().start, policy=policy, override_freeze="CVE-2026-1234")
-        rollout = Rollout("r-1", start, START, "ada@desk")
-        assert (seconds_left(rollout, replace(a_plan(), policy=policy), at(100)) is not None) == known
+def test_rollout_that_ignores_a_freeze_does_not_wait_for_it_as_the_plan_does() -> None:
+    policy = replace(a_policy(), freezes=(Freeze("sale", at(150), at(3750)),))
+    start = replace(a_rollout().start, policy=policy, override_freeze="CVE-2026-1234")
+    rollout = Rollout("r-1", start, START, "ada@desk")
+    runs = [replace(run, end=run.end + 3600 * (run.end > 100)) for run in a_plan().runs]
+    plan = replace(a_plan(), policy=policy, runs=tuple(runs))
+    assert seconds_left(rollout, plan, at(100)) == 400
 
 
-@pytest.mark.parametrize(("begin", "now", "known"), [(150, 100, False), (9000, 100, True), (150, 600, False)])
-def test_freeze_that_a_calendar_brings_later_leaves_no_eta_of_the_plan(
-    begin: float, now: float, known: bool
-) -> None:
+@pytest.mark.parametrize(("begin", "now", "left"), [(150, 100, 4000), (9000, 100, 400), (150, 600, 3550)])
+def test_freeze_that_a_calendar_brings_later_moves_the_end(begin: float, now: float, left: int) -> None:
+    """After 600 s no run has ended, and four of them are to come after the freeze."""
     policy = replace(a_policy(), calendars=(FreezeCalendar("board"),))
     rollout = Rollout("r-1", replace(a_rollout().start, policy=policy), START, "ada@desk")
     plan = replace(a_plan(), policy=policy)
@@ -99,4 +98,11 @@ def test_freeze_that_a_calendar_brings_later_leaves_no_eta_of_the_plan(
     assert seconds_left(rollout, plan, at(now)) is not None
     event = RecurringWindow(at(begin).replace(tzinfo=None), 3600)
     rollout.read_calendars(CalendarEvents((FreezeCalendar("board", (("sale", event),)),)))
-    assert (seconds_left(rollout, plan, at(now)) is not None) == known
+    assert seconds_left(rollout, plan, at(now)) == left
+
+
+def test_calendar_that_was_never_read_leaves_no_end() -> None:
+    policy = replace(a_policy(), calendars=(FreezeCalendar("board"),))
+    rollout = Rollout("r-1", replace(a_rollout().start, policy=policy), START, "ada@desk")
+    rollout.read_calendars(CalendarEvents((FreezeCalendar("board", unread=("freeze board",)),)))
+    assert seconds_left(rollout, replace(a_plan(), policy=policy), at(100)) is None

@@ -14,7 +14,7 @@ from fleet.core.policy.gate import GateVerdict
 from fleet.core.policy.hooks.hook import HookMoment
 from fleet.core.policy.policy import Policy
 from fleet.core.policy.times.calendar_events import CalendarEvents, CalendarVersion
-from fleet.core.policy.times.freeze import FreezeCalendar
+from fleet.core.policy.times.freeze import Freeze, FreezeCalendar
 from fleet.core.records.identity import Identity
 from fleet.core.records.journal import JournalRecord, RecordForm
 from fleet.core.releases.release import Release
@@ -26,6 +26,7 @@ from fleet.core.rollout.commands import (
     ExceptionGranted,
     ExceptionRequested,
     ExceptionRevoked,
+    FreezesChanged,
     GateOverruled,
     HookResolved,
     HostsClaimed,
@@ -113,6 +114,25 @@ CASES: list[tuple[Journaled, RecordForm, str, str, str, dict[str, Any]]] = [
             "events": {"freezes": [{"name": "board", "events": [], "unread": []}]},
             "versions": {"freeze board": {"sha256": "ab", "read_at": "2026-11-30T00:00:00Z"}},
             "reason": "changed: freeze board",
+        },
+    ),
+    (
+        FreezesChanged(
+            rollout=R,
+            freezes=(Freeze("sale", datetime(2026, 12, 1, tzinfo=UTC), datetime(2026, 12, 2, tzinfo=UTC)),),
+            calendars=(FreezeCalendar("board"),),
+            policy=CalendarVersion("ab", datetime(2026, 11, 30, tzinfo=UTC)),
+            reason="added: sale",
+        ),
+        "command",
+        "freezes",
+        R,
+        "",
+        {
+            "freezes": [{"name": "sale", "begin": "2026-12-01T00:00:00Z", "until": "2026-12-02T00:00:00Z"}],
+            "calendars": [{"name": "board", "events": [], "unread": []}],
+            "policy": {"sha256": "ab", "read_at": "2026-11-30T00:00:00Z"},
+            "reason": "added: sale",
         },
     ),
     (

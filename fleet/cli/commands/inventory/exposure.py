@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from fleet.cli.commands.moments import moment_of
-from fleet.cli.context import home_of
+from fleet.cli.context import home_of, without_collection
 
 if TYPE_CHECKING:
     from fleet.core.exposure.exposure_report import ExposureReport
@@ -79,10 +79,11 @@ def exposure(
     selection = Selection(tuple(cluster or ()), tuple(site or ()), tuple(pool or ()))
     home = home_of(context)
     moment = moment_of(home, at, "--at") if at is not None else None
-    found = find(home, questions, selection, moment, vex_statements(vex or ()))
-    if moment is not None and output in ("table", "wide"):
-        note(heading(found.at))
-    _print(found, output, past=moment is not None)
+    with without_collection():
+        found = find(home, questions, selection, moment, vex_statements(vex or ()))
+        if moment is not None and output in ("table", "wide"):
+            note(heading(found.at))
+        _print(found, output, past=moment is not None)
     if any(answer.counts["affected"] for answer in found.answers):
         raise typer.Exit(EXPOSED)
     if any(answer.counts["unknown"] for answer in found.answers):

@@ -13,7 +13,16 @@ from fleet.cli.terminal.columns import folded
 from fleet.cli.terminal.live_display import LiveDisplay
 from fleet.cli.terminal.output import can_draw, console, note
 from fleet.cli.terminal.time_format import stamp
-from fleet.cli.views.rollout_page.rollout import WAITS, RolloutScene, ending, headline, name, picture
+from fleet.cli.views.rollout_page.rollout import (
+    IN_WORK,
+    WAITS,
+    RolloutScene,
+    ending,
+    headline,
+    name,
+    picture,
+    shown_nodes,
+)
 from fleet.cli.views.rollout_page.standstill import standing_still
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.held import Held
@@ -33,6 +42,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from fleet.core.rollout.rollout import Rollout
+    from fleet.core.rollout.run import Run
 
 FOLLOWED = {
     "evict": "eviction",
@@ -124,11 +134,13 @@ def _in_the_way(held: tuple[Held, ...]) -> bool:
     return any(reason.needs_action or reason.reason in STANDING for reason in held)
 
 
-def scene_of(follower: Follower) -> RolloutScene:
-    """Returns what a live view of the rollout shows now."""
+def scene_of(follower: Follower, in_work: int = IN_WORK) -> RolloutScene:
+    """Returns what a live view of the rollout shows now, with so many nodes in work."""
+    now = follower.now
     return RolloutScene(
-        chronicle=follower.chronicle,
-        now=follower.now,
+        rollout=follower.rollout,
+        now=now,
+        nodes=follower.nodes(shown_nodes(follower.rollout, now, in_work)),
         held=follower.held,
         held_since=follower.held_since,
         eta=follower.eta,
@@ -151,7 +163,8 @@ def _draw(follower: Follower) -> None:
 
 
 def _picture(follower: Follower, screen: Console) -> Text:
-    shown = picture(scene_of(follower), in_work=max(3, screen.height - FRAME - WAITS * 2))
+    in_work = max(3, screen.height - FRAME - WAITS * 2)
+    shown = picture(scene_of(follower, in_work), in_work)
     rollout = follower.rollout
     if not rollout.active:
         return folded(shown, screen.width)
@@ -163,7 +176,7 @@ def _lines(follower: Follower, past: bool) -> None:
     screen = console()
     pause = Event()
     screen.print(headline(scene_of(follower)))
-    entries = list(follower.chronicle.entries) if past else []
+    entries = follower.so_far() if past else []
     patience = StallDetector(follower)
     stood = False
     while True:
@@ -177,7 +190,7 @@ def _lines(follower: Follower, past: bool) -> None:
             screen.print(standing_still(stands, ""))
         stood = stands is not None
         pause.wait(LOOK_SECONDS)
-        entries = list(follower.look())
+        entries = follower.look()
     screen.print(headline(scene_of(follower)))
 
 
@@ -191,7 +204,7 @@ def entry_lines(follower: Follower, entry: JournalEntry) -> Iterator[str]:
         case StepFinished(node=ref, to=step):
             run = rollout.runs[ref]
             ended = step in ENDED and run.step is step
-            yield f"{at} {ending(follower.chronicle, run) if ended else f'{name(rollout, ref)} {step}'}"
+            yield f"{at} {_ending(follower, run) if ended else f'{name(rollout, ref)} {step}'}"
         case ActionEnded() as ended:
             yield from _outcome(ended, at)
         case Action() | PodsTimed():
@@ -199,6 +212,10 @@ def entry_lines(follower: Follower, entry: JournalEntry) -> Iterator[str]:
         case said if record.form == "decision":
             why = getattr(said, "why", "")
             yield f"{at} {record.kind} {record.node or rollout.id}{f': {why}' if why else ''}"
+
+
+def _ending(follower: Follower, run: Run) -> str:
+    return ending(follower.rollout, run, follower.nodes([run.node])[run.node])
 
 
 def _outcome(ended: ActionEnded, at: str) -> Iterator[str]:

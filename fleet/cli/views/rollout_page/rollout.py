@@ -20,9 +20,9 @@ from fleet.core.records import requests
 from fleet.core.records.held import Held
 from fleet.core.records.requests import RequestCount
 from fleet.core.reporting.node_state import needs_action_first
+from fleet.core.reporting.node_timeline import NodeTimeline
 from fleet.core.reporting.overview import natural
 from fleet.core.reporting.standstill import Standstill
-from fleet.core.reporting.timeline import Timeline
 from fleet.core.rollout.goal import StandingStart, StartApproval
 from fleet.core.rollout.rollout import Rollout, RolloutState
 from fleet.core.rollout.run import Run
@@ -40,9 +40,10 @@ WAITS = 5
 class RolloutScene(Struct, frozen=True):
     """All that a picture of one rollout needs."""
 
-    chronicle: Timeline
-    """The duration of a rollout that has started."""
+    rollout: Rollout
     now: datetime
+    nodes: Mapping[NodeRef, NodeTimeline]
+    """What was done on the nodes that `shown_nodes` names, and perhaps on others."""
     held: Mapping[NodeRef, tuple[Held, ...]] = {}
     held_since: Mapping[NodeRef, datetime] = {}
     eta: int | None = None
@@ -52,10 +53,12 @@ class RolloutScene(Struct, frozen=True):
     """Sent to API servers for it so far."""
     standstill: Standstill | None = None
 
-    @property
-    def rollout(self) -> Rollout:
-        assert self.chronicle.rollout is not None
-        return self.chronicle.rollout
+
+def shown_nodes(rollout: Rollout, now: datetime, in_work: int = IN_WORK) -> Iterator[NodeRef]:
+    """Yields the nodes of whose past the picture shows something."""
+    yield from (run.node for run in _in_work(rollout, now)[:in_work] if run.step is Step.DRAIN)
+    if (last := _last_done(rollout)) is not None:
+        yield last.node
 
 
 def picture(scene: RolloutScene, in_work: int = IN_WORK) -> Text:
@@ -195,12 +198,16 @@ def _standing(rollout: Rollout, now: datetime) -> Text:
 
 def _working(scene: RolloutScene, most: int) -> Iterator[Text]:
     """Yields the nodes that are out, those that have been longest in their step first."""
-    runs = [run for run in scene.rollout.runs.values() if run.step in HAS_SLOT]
-    runs.sort(key=lambda run: (run.since or scene.now, natural(run.node.name)))
+    runs = _in_work(scene.rollout, scene.now)
     if runs:
         yield columns((), [_at_work(scene, run) for run in runs[:most]])
     if len(runs) > most:
         yield Text(f"  and {len(runs) - most} more in work", "dim")
+
+
+def _in_work(rollout: Rollout, now: datetime) -> list[Run]:
+    runs = [run for run in rollout.runs.values() if run.step in HAS_SLOT]
+    return sorted(runs, key=lambda run: (run.since or now, natural(run.node.name)))
 
 
 def _at_work(scene: RolloutScene, run: Run) -> tuple[Cell, ...]:
@@ -208,14 +215,12 @@ def _at_work(scene: RolloutScene, run: Run) -> tuple[Cell, ...]:
     message = "; ".join(held.message for held in scene.held.get(run.node, ())[:2])
     pods = ""
     if run.step is Step.DRAIN:
-        gone = _granted(scene.chronicle, run.node)
+        gone = sum(
+            eviction.result in ("done", "gone") for eviction in scene.nodes[run.node].evictions.values()
+        )
         planned = scene.pods.get(run.node, 0)
         pods = f"{gone}/{max(planned, gone)} pods" if planned else f"{gone} pods"
     return f"  {name(scene.rollout, run.node)}", Text(str(run.step), "cyan"), f"{taken:>3}", pods, message
-
-
-def _granted(chronicle: Timeline, ref: NodeRef) -> int:
-    return sum(eviction.result in ("done", "gone") for eviction in chronicle.evictions.get(ref, {}).values())
 
 
 def _failed(scene: RolloutScene) -> Iterator[Text]:
@@ -246,32 +251,33 @@ def _waiting(scene: RolloutScene) -> Iterator[Text]:
 
 
 def _last(scene: RolloutScene) -> Iterator[Text]:
-    done = [run for run in scene.rollout.runs.values() if run.step is Step.DONE and run.since is not None]
-    if not done:
-        return
-    last = max(done, key=lambda run: (run.since or scene.now, run.node))
-    yield Text(f"  last: {ending(scene.chronicle, last)}", "dim")
+    if (last := _last_done(scene.rollout)) is not None:
+        yield Text(f"  last: {ending(scene.rollout, last, scene.nodes[last.node])}", "dim")
 
 
-def ending(chronicle: Timeline, run: Run) -> str:
+def _last_done(rollout: Rollout) -> Run | None:
+    ended = [
+        (run.since, run) for run in rollout.runs.values() if run.step is Step.DONE and run.since is not None
+    ]
+    return max(ended, key=lambda each: (each[0], each[1].node))[1] if ended else None
+
+
+def ending(rollout: Rollout, run: Run, past: NodeTimeline) -> str:
     """Returns `n-0098 done in 3m 12s (drain 48s, reboot 64s, soak 60s), kernel 6.12.9`, or why the run failed."""
-    assert chronicle.rollout is not None
-    text = f"{name(chronicle.rollout, run.node)} {run.step}"
+    text = f"{name(rollout, run.node)} {run.step}"
     if run.begun is not None and run.since is not None:
         text += f" in {format_duration((run.since - run.begun).total_seconds())}"
-        steps = [
-            f"{step} {format_duration(seconds)}" for step, seconds in lasted(chronicle, run.node).items()
-        ]
+        steps = [f"{step} {format_duration(seconds)}" for step, seconds in lasted(past).items()]
         text += f" ({', '.join(steps)})" if steps else ""
     if kernel := run.proof.get("kernel"):
         text += f", kernel {kernel}"
     return f"{text}: {run.why}" if run.why else text
 
 
-def lasted(chronicle: Timeline, ref: NodeRef) -> dict[str, float]:
+def lasted(past: NodeTimeline) -> dict[str, float]:
     """Returns the seconds of drain, reboot and soak, of those that took any."""
     lengths: dict[str, float] = {}
-    for taken in chronicle.steps.get(ref, ()):
+    for taken in past.steps:
         seconds = taken.seconds or 0.0
         if taken.step in ("drain", "reboot", "soak") and seconds >= 1:
             lengths[taken.step] = lengths.get(taken.step, 0.0) + seconds

@@ -1,16 +1,15 @@
-"""The events of the calendars that a policy names, apart from the rest of the policy: a rollout keeps the policy of its
-plan, and goes by its calendars as they are now."""
+"""What a rollout does not keep from the policy of its plan: it goes by the calendars and by the freezes as they are now."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from datetime import datetime
 
-from msgspec import Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from fleet.core.policy.policy import Policy, Pool
-from fleet.core.policy.times.freeze import FreezeCalendar
+from fleet.core.policy.times.freeze import Freeze, FreezeCalendar
 from fleet.core.policy.times.window import RecurringWindow
 
 
@@ -71,6 +70,47 @@ def with_events(policy: Policy, events: CalendarEvents) -> Policy:
     calendars = events.freezes if not isinstance(policy.calendars, UnsetType) else policy.calendars
     pools = tuple(_with_events(pool, events) for pool in policy.pools)
     return replace(policy, levels=levels, calendars=calendars, pools=pools)
+
+
+def with_freezes(
+    policy: Policy, freezes: tuple[Freeze, ...], calendars: tuple[FreezeCalendar, ...]
+) -> Policy:
+    """Returns the policy with other freezes, those of fixed dates and those that calendars have."""
+    return replace(policy, freezes=freezes, calendars=calendars or UNSET)
+
+
+def calendars_now(
+    before: tuple[FreezeCalendar, ...], now: tuple[FreezeCalendar, ...]
+) -> tuple[FreezeCalendar, ...]:
+    """Returns the calendars of `now`. One that stood in `before` keeps the events that it has there, since those are read
+    again on their own (`renewed`)."""
+    known = {each.name: each for each in before}
+    return tuple(
+        replace(each, events=old.events, unread=old.unread) if (old := known.get(each.name)) else each
+        for each in now
+    )
+
+
+def changed_freezes(before: Policy, now: Policy, at: datetime) -> list[str]:
+    """Returns how the freezes of two policies differ, for users: `added: sale (site fra)`. Those that are over at `at` are
+    left out, and so are the events of calendars."""
+    old, new = _freezes_ahead(before, at), _freezes_ahead(now, at)
+    return [
+        *(f"added: {name}" for name in new if name not in old),
+        *(f"changed: {name}" for name in new if name in old and new[name] != old[name]),
+        *(f"lifted: {name}" for name in old if name not in new),
+    ]
+
+
+def _freezes_ahead(policy: Policy, at: datetime) -> dict[str, set[Hashable]]:
+    """Returns what says when and where the freezes hold, by their names."""
+    found: dict[str, set[Hashable]] = {}
+    for freeze in policy.freezes:
+        if freeze.until > at:
+            found.setdefault(freeze.name, set()).add(freeze)
+    for calendar in () if isinstance(policy.calendars, UnsetType) else policy.calendars:
+        found.setdefault(calendar.name, set()).add(calendar.scope or None)
+    return found
 
 
 def changed_calendars(before: CalendarEvents, now: CalendarEvents) -> Iterator[str]:

@@ -11,16 +11,16 @@ from msgspec import Struct, UnsetType, field
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy
-from fleet.core.policy.times.calendar_events import with_events
+from fleet.core.policy.times.calendar_events import with_events, with_freezes
 from fleet.core.policy.times.freezes import Freezes
 from fleet.core.records.journal import JournalEntry
 from fleet.core.releases.release import Release
 from fleet.core.rollout.codec import from_record
-from fleet.core.rollout.commands import CalendarsRead, RolloutStarted
+from fleet.core.rollout.commands import CalendarsRead, FreezesChanged, RolloutStarted
 from fleet.core.rollout.decisions import RolloutFinished, StepFinished
 from fleet.core.rollout.steps import Step
 
-KINDS = ("start", "calendars", "step", "finish")
+KINDS = ("start", "calendars", "freezes", "step", "finish")
 """The kinds of records that are read."""
 
 
@@ -81,7 +81,7 @@ class FleetHistory:
         self.policies: list[Policy] = []
         """The policies by which rollouts went, oldest first; each once."""
         self._policy_of: dict[str, Policy] = {}
-        """The policy with which each rollout was started."""
+        """The policy of each rollout, with the freezes by which it went last."""
         self._why: dict[tuple[str, NodeRef], str] = {}
         """Why a run is being given back: recorded with the step before its end."""
 
@@ -100,6 +100,10 @@ class FleetHistory:
                 self._step(record, entry.at)
             case CalendarsRead() as record if record.rollout in self.rollouts:
                 self._add_policy(with_events(self._policy_of[record.rollout], record.events))
+            case FreezesChanged() as record if record.rollout in self.rollouts:
+                policy = with_freezes(self._policy_of[record.rollout], record.freezes, record.calendars)
+                self._policy_of[record.rollout] = policy
+                self._add_policy(policy)
             case RolloutFinished() as record if record.rollout in self.rollouts:
                 self.rollouts[record.rollout].ended = entry.at
             case _:

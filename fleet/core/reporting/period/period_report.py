@@ -11,11 +11,11 @@ from typing import Literal
 from msgspec import UNSET, Struct, UnsetType
 
 from fleet.core.records.audit import Signature, SignedCheckpoint
+from fleet.core.reporting.node_timeline import OperatorCommand
 from fleet.core.reporting.period.compliance import Compliance
 from fleet.core.reporting.period.evidence import PeriodEvidence
 from fleet.core.reporting.period.span import ReportSpan
 from fleet.core.reporting.report import Report, Verdict
-from fleet.core.reporting.timeline import OperatorCommand
 
 FROM_INVENTORY = ("compliance", "evidence", "journal.verdict", "rollouts[].against", "unseen")
 """The keys that do not follow from the journal alone: compliance also counts nodes that no rollout has named yet, and

@@ -11,6 +11,7 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy
 from fleet.core.policy.times.freeze import Freeze
 from fleet.core.records.journal import JournalEntry
+from fleet.core.reporting.node_timeline import OperatorCommand
 from fleet.core.reporting.period.compliance import Compliance
 from fleet.core.reporting.period.history import freezes_of
 from fleet.core.reporting.period.period_report import (
@@ -24,7 +25,7 @@ from fleet.core.reporting.period.period_report import (
 from fleet.core.reporting.period.span import ReportSpan
 from fleet.core.reporting.report import Report, Verdict
 from fleet.core.reporting.reporter import report_of
-from fleet.core.reporting.timeline import OperatorCommand, Timeline
+from fleet.core.reporting.timeline import Timeline
 from fleet.core.rollout.codec import from_record
 from fleet.core.rollout.commands import CommandRecord
 from fleet.core.rollout.steps import Step

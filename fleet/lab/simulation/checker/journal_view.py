@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from fleet.core.policy.policy import Policy
-from fleet.core.policy.times.freeze import FreezeScope
+from fleet.core.policy.times.freeze import Freeze, FreezeScope
 from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.lab.simulation.checker.gates import GateView
 from fleet.lab.simulation.checker.hooks import HookView
@@ -53,6 +53,8 @@ class JournalView:
         detail = entry.record.detail
         self.id = entry.record.rollout
         self.policy = msgspec.convert(detail["policy"], Policy)
+        self.freezes = self.policy.freezes
+        """Those by which the rollout has to go now."""
         self.release: dict[str, Any] = detail["release"]
         self.runs = {f"{goal['node'][0]}/{goal['node'][1]}": RunView(goal) for goal in detail["goals"]}
         self.canaries_wanted: dict[str, int] = {}
@@ -78,6 +80,8 @@ class JournalView:
                 self.gates.apply(record.kind, record.detail, entry.at)
             elif record.kind == "hook":
                 self.hooks.apply(record.kind, record.detail, record.node)
+            elif record.kind == "freezes":
+                self.freezes = msgspec.convert(record.detail["freezes"], tuple[Freeze, ...])
             else:
                 self._apply_command(record.kind, record.node)
         elif record.form == "decision" and record.kind in GATE_RECORDS:
@@ -220,7 +224,7 @@ class JournalView:
         """Returns whether a freeze that holds for the run's node is in force."""
         return any(
             freeze.begin <= at < freeze.until and (not freeze.scope or _inside(run, freeze.scope))
-            for freeze in self.policy.freezes
+            for freeze in self.freezes
         )
 
     def open(self, pool: str, at: datetime) -> bool:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from random import Random
 
+import msgspec
+from msgspec import UNSET
 from msgspec.structs import replace
 
+from fleet.core.policy.times.calendar_events import CalendarVersion
+from fleet.core.policy.times.freeze import Freeze, FreezeScope
 from fleet.lab.simulation.builders import START
 from fleet.lab.simulation.network import LATEST
 from fleet.lab.simulation.scenario.policy import draw_policy
@@ -110,6 +115,28 @@ def change_policy(world: World, rng: Random) -> str:
     groups = world.policy.quorums
     world.policy = replace(draw_policy(rng, [pool.name for pool in world.policy.pools]), quorums=groups)
     return ", ".join(f"{pool.name}: {pool.limits.max_unavailable}" for pool in world.policy.pools)
+
+
+def change_freezes(world: World, rng: Random) -> str:
+    """Publishes freezes for a rollout that is under way, or lifts those that it has, as a controller does when the policy
+    has changed."""
+    active = [rollout for rollout in world.checker.rollouts.values() if not rollout.ended]
+    if not active or world.journal.closed:
+        return ""
+    freezes = tuple(_a_freeze(world, rng) for _ in range(rng.choice([0, 1, 1, 2])))
+    version = CalendarVersion(f"{rng.getrandbits(256):064x}", world.now)
+    detail = {"freezes": msgspec.to_builtins(freezes), "policy": msgspec.to_builtins(version)}
+    world.command(active[-1].id, "freezes", detail=detail)
+    times = (f"{each.begin:%H:%M} to {each.until:%H:%M}{each.where}" for each in freezes)
+    return f"{active[-1].id}: {', '.join(times) or 'none'}"
+
+
+def _a_freeze(world: World, rng: Random) -> Freeze:
+    begin = world.now + timedelta(seconds=rng.uniform(-600, 600))
+    until = begin + timedelta(seconds=rng.uniform(300, 7200))
+    pools = tuple(rng.sample([pool.name for pool in world.policy.pools], 1))
+    scope = FreezeScope(pools=pools) if rng.random() < 0.3 else UNSET
+    return Freeze("night call", begin, until, scope)
 
 
 def release_run(world: World, rng: Random) -> str:

@@ -104,4 +104,5 @@ FAULTS: Mapping[str, Callable[[World, Random], str]] = {
     "switch over": workloads.switch_over,
     "failover": failover.fail_over,
     "hostile host": nodes.on_node(hostile.lie),
+    "freezes changed": control.change_freezes,
 }

@@ -1,0 +1,131 @@
+"""Brings the freezes of the policy to the rollouts that are under way: a freeze holds what runs, also when it was added
+after the plan was made, and lets it go on when it is lifted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from hashlib import sha256
+
+from msgspec import Struct, UnsetType
+
+from fleet.app.rollouts.calendars import policy_as_read
+from fleet.app.wiring.home import Home
+from fleet.config.policy import load_file
+from fleet.core.policy.policy import Policy
+from fleet.core.policy.times.calendar_events import (
+    CalendarVersion,
+    calendars_now,
+    changed_freezes,
+    with_freezes,
+)
+from fleet.core.records.errors import FleetError, UsageError
+from fleet.core.rollout.codec import to_record
+from fleet.core.rollout.commands import FreezesChanged
+from fleet.core.rollout.goal import Start
+from fleet.core.rollout.rollout import Rollout
+from fleet.drivers.journal.log import LOG
+
+
+class PolicyOfNow(Struct, frozen=True):
+    """The policy as its file has it."""
+
+    policy: Policy
+    version: CalendarVersion
+
+
+def policy_of_now(home: Home) -> PolicyOfNow:
+    """Returns the policy of the home. Raises ConfigError for a policy with mistakes, and UsageError where there is none or
+    where the file cannot be read."""
+    try:
+        text, written = home.policy_file.read_bytes(), home.policy_file.stat().st_mtime
+    except OSError as error:
+        raise UsageError(f"{home.policy_file} cannot be read: {error.strerror}", home.write_policy) from None
+    version = CalendarVersion(sha256(text).hexdigest(), datetime.fromtimestamp(written, UTC))
+    return PolicyOfNow(load_file(home.policy_file)[0].policy, version)
+
+
+def freezes_at_start(ident: str, start: Start, found: PolicyOfNow, at: datetime) -> FreezesChanged | None:
+    """Returns the record of the freezes with which a rollout begins; None if they are those of its plan."""
+    if not isinstance(start.override_freeze, UnsetType):
+        return None
+    return _changed(ident, policy_as_read(start.policy, found.policy), found, at)
+
+
+def freezes_for(rollout: Rollout, found: PolicyOfNow, at: datetime) -> FreezesChanged | None:
+    """Returns the record of the freezes by which the rollout goes from now on; None if it goes by them already, or by
+    none."""
+    if rollout.override_freeze or not rollout.active:
+        return None
+    return _changed(rollout.id, rollout.policy, found, at)
+
+
+def _changed(ident: str, before: Policy, found: PolicyOfNow, at: datetime) -> FreezesChanged | None:
+    changes = changed_freezes(before, found.policy, at)
+    if not changes:
+        return None
+    old = () if isinstance(before.calendars, UnsetType) else before.calendars
+    new = () if isinstance(found.policy.calendars, UnsetType) else found.policy.calendars
+    return FreezesChanged(
+        rollout=ident,
+        freezes=found.policy.freezes,
+        calendars=calendars_now(old, new),
+        policy=found.version,
+        reason="; ".join(changes),
+    )
+
+
+def with_freezes_of(policy: Policy, now: Policy) -> Policy:
+    """Returns the policy with the freezes of another."""
+    calendars = () if isinstance(now.calendars, UnsetType) else now.calendars
+    return with_freezes(policy, now.freezes, calendars)
+
+
+class FreezeFollower:
+    """Journals for each rollout under way that the policy has other freezes now. While the policy has mistakes, cannot be
+    read, or is gone, the freezes stay as they were."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._read: object = None
+        self._found: PolicyOfNow | None = None
+        """The last policy without mistakes."""
+        self._written: dict[str, FreezesChanged] = {}
+        """The last record for each rollout, which the controller may not have read yet."""
+
+    def look(self, rollouts: Iterable[Rollout], identity: str, epoch: int) -> None:
+        """Appends what has changed since the last look. Raises StaleEpochError where another controller leads, and
+        StoreError."""
+        self._read_again()
+        if self._found is None:
+            return
+        now = self._home.now()
+        records = [
+            record
+            for rollout in rollouts
+            if (record := freezes_for(rollout, self._found, now)) is not None
+            and record != self._written.get(rollout.id)
+        ]
+        if not records:
+            return
+        self._home.store.journal.append([*map(to_record, records)], at=now, actor=identity, epoch=epoch)
+        for record in records:
+            self._written[record.rollout] = record
+            LOG.info("%s: freezes of the policy: %s", record.rollout, record.reason)
+
+    def _read_again(self) -> None:
+        try:
+            found = self._home.policy_file.stat()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            state: object = error.errno
+        else:
+            state = (found.st_mtime_ns, found.st_size, found.st_ino)
+        if state == self._read:
+            return
+        self._read = state
+        try:
+            self._found = policy_of_now(self._home)
+        except FleetError as error:
+            LOG.warning("the freezes of rollouts under way stay as they were: %s", error.full_message)
