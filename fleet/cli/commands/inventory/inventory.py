@@ -53,12 +53,8 @@ def sync(context: typer.Context, cluster: ClusterOption = None, output: Format =
     from fleet.cli.terminal.output import show, show_json
     from fleet.cli.views.cluster import synced
 
-    # All objects that are read live until the end.
-    gc.disable()
-    try:
+    with without_collection():
         results = read(home_of(context), cluster or ())
-    finally:
-        gc.enable()
     if output == "json":
         show_json(results)
     else:
