@@ -57,6 +57,9 @@ class ConditionReason(StrEnum):
     ACTIVE = "Active"
     NOT_ACTIVE = "NotActive"
     MEMBERS_MISSING = "MembersMissing"
+    FEED_UNREADABLE = "FeedUnreadable"
+    """The feed of a stream could not be read, or is not used as it is now."""
+    FEED_UNREAD = "FeedUnread"
 
 
 _GROUPS: dict[ConditionReason, tuple[Reason, ...]] = {
