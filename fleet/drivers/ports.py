@@ -6,7 +6,7 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -14,12 +14,13 @@ from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.jobs.job import JobState
 from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalEntry, JournalRecord
-from fleet.core.records.leadership import Leadership
+from fleet.core.records.leadership import Leadership, LeaseSighting
 from fleet.core.records.requests import RequestKind
 from fleet.core.records.retention import Retention
 from fleet.core.rollout.action import AnyAction, Outcome
 from fleet.core.rollout.checkpoint import RolloutCheckpoint
 from fleet.core.rollout.event import ClusterEvent, ClusterObject
+from fleet.core.rollout.rollout import Rollout
 
 
 class Journal(Protocol):
@@ -185,6 +186,16 @@ class Cluster(Protocol):
         """
         ...
 
+    async def see_lease(self) -> LeaseSighting | None:
+        """Reads the lease, and returns its last renewal, and since when that has been the last one for us. None: there is
+        no lease. Raises FleetError."""
+        ...
+
+    def recall(self, sighting: LeaseSighting) -> None:
+        """Takes over what another connection to the same cluster, of this process, has seen of the lease: an expiry
+        counts from then on."""
+        ...
+
     async def place(self) -> str:
         """Returns what was noted in the lease last; empty: nothing was."""
         ...
@@ -194,3 +205,12 @@ class Cluster(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+class ClustersChanged(Exception):
+    """The clusters, or the quorum groups to read there, are no longer those that this controller started with."""
+
+
+FollowPolicy = Callable[[Iterable[Rollout], str, int], None]
+"""Brings changes of the policy to rollouts, in the name of a controller in its epoch. Raises ClustersChanged where the
+clusters have to be opened again."""

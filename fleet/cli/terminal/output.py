@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from fleet.cli.terminal.program import text_as_typed
 from fleet.core.text.visible import visible, visible_json, visible_lines
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def show(result: Text | str) -> None:
 
     screen = console()
     # Before it is folded: what is written out takes more room.
-    text = visible_text(result if isinstance(result, Text) else Text(result))
+    text = text_as_typed(visible_text(result if isinstance(result, Text) else Text(result)))
     screen.print(folded(text, screen.width) if screen.is_terminal else text)
 
 
@@ -109,6 +109,8 @@ def show_document(text: str) -> None:
 def show_csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Prints CSV, quoted as in RFC 4180, with a header; lines end as lines do here. A text that a spreadsheet would
     take for a formula gets an apostrophe in front (OWASP, CSV injection)."""
+    import csv
+
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(head)
     writer.writerows([csv_cell(value) for value in row] for row in rows)

@@ -85,6 +85,7 @@ class Reason(StrEnum):
     CLUSTER_LIMIT = limits.CLUSTER_LIMIT
     CAPACITY = pods.CAPACITY
     ROOM = pods.ROOM
+    FIRST_NODES = pods.FIRST_NODES
     QUORUM = quorums.QUORUM
     QUORUM_NEVER = quorums.QUORUM_NEVER
     QUORUM_UNREAD = quorums.QUORUM_UNREAD
@@ -116,6 +117,7 @@ class Reason(StrEnum):
     NO_STANDBY = controllers.NO_STANDBY
     CONTROLLER_DATA = controllers.CONTROLLER_DATA
     CONTROLLER_STAYS = controllers.CONTROLLER_STAYS
+    OTHERS_FIRST = controllers.OTHERS_FIRST
     SILENCE = clusters.SILENCE
     NOT_SILENCED = clusters.NOT_SILENCED
     BACKOFF = clusters.BACKOFF

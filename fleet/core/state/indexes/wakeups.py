@@ -35,6 +35,8 @@ class WakeUps:
         """The same for runs with a pod for whose shape no open node has room, by cluster and shape."""
         self._in_work: dict[str, dict[str, None]] = {}
         """The names of the nodes for which a run has a slot and has not failed, by cluster."""
+        self._upgraded: dict[str, dict[str, None]] = {}
+        """The names of the nodes whose run is done, by cluster."""
         self._until_back: dict[str, dict[WaitKey, None]] = {}
         """The wait keys of runs that wait for the capacity of the nodes in work, by cluster."""
 
@@ -80,15 +82,23 @@ class WakeUps:
         """Returns the evictions that the budget allows and no drain has reserved."""
         return max(0, view.pending_evictions.allowance(ref) - self._reservations.reserved((view.name, ref)))
 
+    def free_evictions_soon(self, ref: PodRef, view: ClusterView) -> int:
+        """Returns the same for the time when every pod that fleet has evicted is replaced.
+
+        A node that begins with these stands in line: it is cordoned, and evicts a pod when the pod before it is replaced.
+        """
+        reserved = self._reservations.reserved((view.name, ref))
+        return max(0, view.pending_evictions.allowance_soon(ref) - reserved)
+
     def open_budgets(self, keys: Iterable[BudgetKey]) -> None:
         for key in keys:
             self.open_budget(key)
 
     def open_budget(self, key: BudgetKey) -> None:
-        """Opens the budget's key, if the budget has evictions left or is gone."""
+        """Opens the budget's key, if the budget has evictions left, now or soon, or is gone."""
         cluster, ref = key
         view = self._state.view(cluster)
-        if ref not in view.budgets or self.free_evictions(ref, view) > 0:
+        if ref not in view.budgets or self.free_evictions_soon(ref, view) > 0:
             self._queue.open(WaitKey("budget", key))
 
     def open_for_readiness(self, view: ClusterView, pod: Pod) -> None:
@@ -115,17 +125,27 @@ class WakeUps:
         """Returns the names of the cluster's nodes that a run has a slot for, and has not failed on."""
         return self._in_work.get(cluster, {}).keys()
 
+    def upgraded(self, cluster: str) -> int:
+        """Returns how many of the cluster's nodes have a run that is done."""
+        return len(self._upgraded.get(cluster, ()))
+
     def step_changed(self, run: Run) -> None:
-        """Updates whether the run's node is in work.
+        """Updates whether the run's node is in work, and whether it is upgraded.
 
         Where no node is in work any more, or a run has failed, capacity that was expected of it may not come.
         """
         cluster, name = run.node
         names = self._in_work.setdefault(cluster, {})
+        upgraded = self._upgraded.setdefault(cluster, {})
+        if run.step is Step.DONE:
+            upgraded[name] = None
+        else:
+            upgraded.pop(name, None)
         if run.step in HAS_SLOT:
             names[name] = None
         elif name in names:
             del names[name]
+            self._queue.open(WaitKey("upgraded", cluster))
             if not names or run.step is not Step.DONE:
                 for key in self._until_back.pop(cluster, ()):
                     self._queue.open(key)
