@@ -95,6 +95,7 @@ _GROUPS: dict[ConditionReason, tuple[Reason, ...]] = {
             Reason.PINNED_TOGETHER,
             Reason.CAPACITY,
             Reason.ROOM,
+            Reason.FIRST_NODES,
         ),
         *(Reason.TERMINATING, Reason.STUCK_TERMINATING, Reason.VOLUMES_ATTACHED, Reason.POD_HELD),
         *(Reason.POD_WAITS, Reason.ASKED, Reason.ASK_TURN, Reason.BACKOFF, Reason.COMES_BACK),
