@@ -104,7 +104,9 @@ def _change(row: Row, reader: _Reader) -> SoftwareChange:
         # The oldest row remembers since when its release has run, though rows before it were deleted.
         return SoftwareChange(moment(next_begin if since is None else min(since, next_begin)))
     unbroken = end == next_begin and reader.same_machine(profile, next_profile)
-    return SoftwareChange(moment(next_begin), HistoryRow(node, begin), reader.software(row), unbroken)
+    return SoftwareChange(
+        moment(next_begin), HistoryRow(node, begin), reader.software(row), moment(begin), unbroken
+    )
 
 
 class _NodePart(Struct, frozen=True, gc=False):

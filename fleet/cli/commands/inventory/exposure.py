@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -76,6 +77,8 @@ def exposure(
     from fleet.core.reporting.selection import Selection
 
     questions = _questions(condition, version or (), package or (), advisory or ())
+    if output == "vex":
+        _refuse_nameless(questions)
     selection = Selection(tuple(cluster or ()), tuple(site or ()), tuple(pool or ()))
     home = home_of(context)
     moment = moment_of(home, at, "--at") if at is not None else None
@@ -104,6 +107,19 @@ def _questions(
     if not questions:
         raise UsageError("nothing is asked", f"give a condition, {FORM}, or --advisory FILE")
     return questions
+
+
+def _refuse_nameless(questions: Sequence[ExposureQuestion]) -> None:
+    """Raises UsageError for a question that names no vulnerability, which each statement of OpenVEX is about."""
+    from fleet.core.exposure.question import AdvisoryQuestion
+    from fleet.core.records.errors import UsageError
+
+    for question in questions:
+        if not isinstance(question, AdvisoryQuestion):
+            raise UsageError(
+                f"{question.text} names no vulnerability, and OpenVEX is about one",
+                "--advisory FILE, such as the record of the CVE, names it; -o json has the answer to a condition",
+            )
 
 
 def _print(found: ExposureReport, output: ExposureFormat, past: bool) -> None:
