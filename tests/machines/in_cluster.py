@@ -1,4 +1,5 @@
-"""Fleet as pods of the cluster whose hosts it upgrades: installed with the Helm chart, on a PostgreSQL beside the hosts."""
+"""Fleet as pods of the cluster whose hosts it upgrades: installed with the Helm chart, with its defaults, or on a PostgreSQL
+beside the hosts."""
 
 from __future__ import annotations
 
@@ -11,18 +12,16 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from fleet.lab.machines import LabMachines, agent
-from fleet.lab.machines.stacked import ROLE, Stacked
+from fleet.lab.machines.stacked import ROLE
 from tests.chart.render import render
-from tests.cluster.command import Fleet
-from tests.cluster.rest import Cluster, Json
+from tests.cluster.rest import Json
 from tests.cluster.rolling import reported
 from tests.kubectl.programs import built
 from tests.machines.client import ready
 from tests.machines.database import database
-from tests.machines.host import Host
 from tests.machines.leaders import LEASE
 from tests.machines.stack import Stack
-from tests.machines.workload import PODS, REPLICAS, Environment, budget, wait, workload
+from tests.machines.workload import Environment, wait
 
 CONTROLLERS = "/api/v1/namespaces/fleet-system/pods?labelSelector=app.kubernetes.io%2Fname%3Dfleet-controller"
 REPLICAS_OF_CONTROLLER = 2
@@ -72,8 +71,6 @@ spec:
 
 @dataclass(frozen=True)
 class InCluster:
-    """`testbed.fleet` reads the same database from outside, and changes nothing."""
-
     stack: Stack
     kubectl: Path
 
@@ -128,6 +125,12 @@ class InCluster:
         nodes = self.read("/api/v1/nodes")["items"]
         return {node["metadata"]["name"] for node in nodes if node["spec"].get("unschedulable")}
 
+    def ask(self, *arguments: str) -> str:
+        """Returns what a command of fleet prints in a pod of the controller."""
+        return self.kube(
+            "exec", "--namespace=fleet-system", "deployment/fleet-controller", "--", "fleet", *arguments
+        )
+
     def rollouts(self, version: str) -> dict[str, Json]:
         """The objects of the rollouts to this version, by name."""
         found = self.read("/apis/fleet.internal/v1/rollouts")["items"]
@@ -156,25 +159,45 @@ class InCluster:
         assert not testbed.marked()
         assert not self.in_work()
         rollouts = [
-            each["rollout"] for each in testbed.fleet.json("rollout", "list") if each["version"] == version
+            each["rollout"]
+            for each in json.loads(self.ask("rollout", "list", "-o", "json"))
+            if each["version"] == version
         ]
-        runs = [run for each in rollouts for run in testbed.fleet.json("report", each)["runs"]]
+        runs = [
+            run for each in rollouts for run in json.loads(self.ask("report", each, "-o", "json"))["runs"]
+        ]
         assert {run["node"]: (run["step"], run["proof"]["boot_id_after"]) for run in runs} == {
             name: ("done", boots[name]) for name in testbed.names
         }
-        testbed.fleet.run("audit", "verify")
+        self.ask("audit", "verify")
 
 
-def values(image: str, server: str) -> Json:
-    """Returns the chart's values that are not its defaults: the image, no kube-proxy, two replicas on one database."""
+def needed(server: str) -> Json:
+    """Returns the values without which the chart cannot work here: the image, and no kube-proxy."""
     address = urlsplit(server)
-    repository, _, tag = image.rpartition(":")
+    repository, _, tag = agent.IMAGE.rpartition(":")
     return {
         "image": {"repository": repository, "tag": tag},
         "apiServer": {"host": address.hostname, "port": address.port},
-        "controller": {
-            "replicas": REPLICAS_OF_CONTROLLER,
-            "database": {"secret": "fleet-database"},
+    }
+
+
+NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "fleet-system"}}
+VOLUME = "/var/lib/fleet-volume"
+
+
+def local_volume(node: str) -> Json:
+    """A volume of the default size that only this node can use, of no storage class: there is no default one."""
+    here = {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": "fleet-home"},
+        "spec": {
+            "capacity": {"storage": "5Gi"},
+            "accessModes": ["ReadWriteOnce"],
+            "local": {"path": VOLUME},
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [here]}]}},
         },
     }
 
@@ -204,26 +227,44 @@ def is_true(found: Json, condition: str) -> bool:
 
 
 @contextmanager
-def installed(machines: LabMachines, control: Stacked, home: Path, *versions: str) -> Iterator[InCluster]:
-    """Returns when both controllers are Ready and every agent has reported."""
-    with database(machines.gateway) as url:
-        fleet, api = Fleet(home, {"FLEET_DATABASE": url}), Cluster(control.kubeconfig, patience=60)
-        hosts = tuple(Host(machines, each.name) for each in machines.all)
-        testbed = Environment(machines, fleet, control.kubeconfig, api, hosts)
-        found = InCluster(Stack(machines, control, testbed), built())
-        wait(lambda: len(testbed.ready_nodes()) == len(hosts), testbed.nodes)
-        api.create("/apis/apps/v1/namespaces/default/deployments", workload())
-        api.create("/apis/policy/v1/namespaces/default/poddisruptionbudgets", budget())
-        found.apply(
-            json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "fleet-system"}})
-        )
-        found.apply(json.dumps(secret(url)))
-        found.apply(render(values(agent.IMAGE, control.server)))
-        found.publish(*versions)
-        found.apply(POLICY)
-        wait(lambda: len(testbed.ready_pods()) == REPLICAS, lambda: api.get(PODS))
-        wait(lambda: len(found.controllers()) == REPLICAS_OF_CONTROLLER, lambda: api.get(CONTROLLERS))
-        wait(lambda: reported(api) == len(hosts), lambda: api.get("/api/v1/namespaces/fleet-agents/pods"))
-        for host in hosts:
-            host.wait_until_good()
+def with_defaults(stack: Stack, node: str, *versions: str) -> Iterator[InCluster]:
+    """One controller on SQLite, on a local volume of that node, which an administrator of the cluster has made."""
+    found = InCluster(stack, built())
+    host = next(host for host in stack.testbed.hosts if host.name == node)
+    host.run(f"mkdir -p {VOLUME}")
+    found.apply(json.dumps(local_volume(node)))
+    with _installed(found, {}, 1, versions):
         yield found
+    found.kube("delete", "persistentvolume", "fleet-home")
+
+
+@contextmanager
+def on_postgres(stack: Stack, *versions: str) -> Iterator[InCluster]:
+    """Two controllers on one PostgreSQL."""
+    found = InCluster(stack, built())
+    with database(stack.machines.gateway) as url:
+        found.apply(json.dumps(NAMESPACE))
+        found.apply(json.dumps(secret(url)))
+        chosen = {"replicas": REPLICAS_OF_CONTROLLER, "database": {"secret": "fleet-database"}}
+        with _installed(found, {"controller": chosen}, REPLICAS_OF_CONTROLLER, versions):
+            yield found
+
+
+@contextmanager
+def _installed(found: InCluster, chosen: Json, controllers: int, versions: tuple[str, ...]) -> Iterator[None]:
+    """Returns when all controllers are Ready and every agent has reported. Takes the controller away at the end, with its
+    Lease and its rollouts."""
+    stack, api = found.stack, found.testbed.api
+    found.apply(render({**needed(stack.control.server), **chosen}))
+    found.publish(*versions)
+    found.apply(POLICY)
+    wait(lambda: len(found.controllers()) == controllers, lambda: found.read(CONTROLLERS))
+    wait(
+        lambda: reported(api) == len(found.testbed.hosts),
+        lambda: api.get("/api/v1/namespaces/fleet-agents/pods"),
+    )
+    for host in found.testbed.hosts:
+        host.wait_until_good()
+    yield
+    found.kube("delete", "namespace", "fleet-system", "--timeout=100s")
+    found.kube("delete", "rollouts", "--all")

@@ -15,7 +15,7 @@ from fleet.lab.machines.manifests import ETCD_PORT
 from fleet.lab.machines.stacked import ROLE, Stacked
 from tests.machines.host import powered
 from tests.machines.voters import Reader, Voters
-from tests.machines.workload import Environment, begin
+from tests.machines.workload import Environment, begin, with_workload
 
 MEMBERS = ("cp1", "cp2", "cp3")
 WORKERS = ("w1", "w2", "w3")
@@ -77,12 +77,25 @@ def access(control: Stacked, endpoints: tuple[str, ...] = ()) -> EtcdAccess:
 
 @contextmanager
 def stack_in(folder: Path) -> Iterator[Stack]:
+    with _control_plane_in(folder) as (machines, control):
+        files = access(control)
+        quorums = QUORUMS.format(ca=files.ca, cert=files.cert, key=files.key)
+        testbed = begin(machines, control.kubeconfig, folder / "home", quorums, CONTROL)
+        yield Stack(machines, control, testbed)
+
+
+@contextmanager
+def bare_stack_in(folder: Path) -> Iterator[Stack]:
+    """The same, without fleet."""
+    with _control_plane_in(folder) as (machines, control):
+        yield Stack(machines, control, with_workload(machines, control.kubeconfig, folder / "home"))
+
+
+@contextmanager
+def _control_plane_in(folder: Path) -> Iterator[tuple[LabMachines, Stacked]]:
     with powered(folder / "m", (*MEMBERS, *WORKERS)) as machines:
         control = Stacked.up(folder / "lab", machines, MEMBERS, tied=True, progress=print)
         try:
-            files = access(control)
-            quorums = QUORUMS.format(ca=files.ca, cert=files.cert, key=files.key)
-            testbed = begin(machines, control.kubeconfig, folder / "home", quorums, CONTROL)
-            yield Stack(machines, control, testbed)
+            yield machines, control
         finally:
             control.down()

@@ -144,22 +144,31 @@ def budget() -> Json:
     }
 
 
-def begin(
+def with_workload(
     machines: LabMachines, kubeconfig: Path, home: Path, more: str = "", control: str = ""
 ) -> Environment:
-    """Installs fleet and the workload, and returns when every agent has spoken. `more`, `control`: of the policy."""
-    fleet, api = Fleet(home), Cluster(kubeconfig, patience=60)
+    """Installs the workload, and returns when it is there. `more`, `control`: of the policy."""
     hosts = tuple(Host(machines, each.name) for each in machines.all)
-    found = Environment(machines, fleet, kubeconfig, api, hosts, more, control)
+    api = Cluster(kubeconfig, patience=60)
+    found = Environment(machines, Fleet(home), kubeconfig, api, hosts, more, control)
     wait(lambda: len(found.ready_nodes()) == len(hosts), found.nodes)
     api.create("/apis/apps/v1/namespaces/default/deployments", workload())
     api.create("/apis/policy/v1/namespaces/default/poddisruptionbudgets", budget())
+    wait(lambda: len(found.ready_pods()) == REPLICAS, lambda: api.get(PODS))
+    return found
+
+
+def begin(
+    machines: LabMachines, kubeconfig: Path, home: Path, more: str = "", control: str = ""
+) -> Environment:
+    """Installs the workload and fleet, and returns when every agent has spoken. `more`, `control`: of the policy."""
+    found = with_workload(machines, kubeconfig, home, more, control)
+    fleet, api = found.fleet, found.api
     found.write("1.0")
     fleet.run("cluster", "add", "shop", "--kubeconfig", str(kubeconfig), "--site", "fra")
     fleet.run("cluster", "install", "shop", "--image", agent.IMAGE)
-    wait(lambda: reported(api) == len(hosts), lambda: json.dumps(api.get(AGENTS))[-6000:])
-    wait(lambda: len(found.ready_pods()) == REPLICAS, lambda: api.get(PODS))
-    for host in hosts:
+    wait(lambda: reported(api) == len(found.hosts), lambda: json.dumps(api.get(AGENTS))[-6000:])
+    for host in found.hosts:
         host.wait_until_good()
     return found
 

@@ -60,6 +60,7 @@ EDITIONS = (
     Edition("1.1", "6.1.0-lab2"),
     Edition("1.2", "6.12.0-lab1"),
     Edition("1.3", "6.12.0-lab2", broken=True),
+    Edition("1.4", "6.12.0-lab3"),
 )
 
 
