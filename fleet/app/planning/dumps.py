@@ -23,7 +23,6 @@ from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import UsageError
 from fleet.core.releases.osimage import release_in
 from fleet.core.releases.release import Release
-from fleet.system.event_loop import result_of
 
 HOW = "kubectl get nodes,pods,poddisruptionbudgets,deployments,replicasets,statefulsets,daemonsets -A -o json > FILE"
 
@@ -65,7 +64,7 @@ def _times(home: Home) -> DurationEstimates:
 def dump_of(home: Home, path: Path, policy: Policy, cluster: str = "") -> Snapshot:
     """Reads a dump, with the quorum groups that its pods show. `cluster` is its name; the default is the file's name.
     Raises UsageError for a file that is no dump, or has no nodes."""
-    from fleet.kube.watch.snapshot import of_dump
+    from fleet.kube.watch.dump_file import of_dump
 
     try:
         data = path.read_bytes()
@@ -104,6 +103,7 @@ def _dumped(source: ClusterSource) -> bytes:
     """Reads the live cluster as a dump. Raises UsageError where it has no API server, FleetError where the server does
     not answer."""
     from fleet.kube.watch.dump import dump
+    from fleet.system.event_loop import result_of
 
     async def work() -> bytes:
         async with source.api_server() as cluster:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -85,3 +86,24 @@ def test_a_command_that_reads_imports_no_validator(tmp_path: Path, command: str)
     ]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     assert (done.returncode in (0, 4), done.stderr) == (True, "[]\n")
+
+
+def test_plan_of_a_dump_imports_no_client_of_an_api_server(tmp_path: Path) -> None:
+    """That import took as long as the plan of a small cluster."""
+    home = a_home(tmp_path / "home")
+    node = {
+        "kind": "Node",
+        "metadata": {"name": "n-1", "uid": "u-1", "labels": {"pool": "workers"}},
+        "status": {"conditions": [{"type": "Ready", "status": "True"}], "nodeInfo": {"bootID": "b-1"}},
+    }
+    dump = tmp_path / "shop.json"
+    dump.write_text(json.dumps({"kind": "List", "apiVersion": "v1", "items": [node]}))
+    code = (
+        "import sys; from fleet.cli.main import run; code = run(sys.argv[1:]); "
+        "print([name for name in ('aiohttp', 'fleet.kube.client') if name in sys.modules], file=sys.stderr); sys.exit(code)"
+    )
+    options = ["plan", "--pool", "workers", "--from-dump", str(dump)]
+    line = [sys.executable, "-c", code, "--home", str(home.path), *options]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("Plan of a dump for 1 node")
+    assert (done.returncode, done.stderr) == (0, "[]\n")

@@ -18,7 +18,7 @@ from fleet.feeds import documents
 from fleet.feeds.credentials import login
 from fleet.hosts.inventory.source import load
 from fleet.kube.kubeconfig import contexts
-from fleet.kube.watch.snapshot import of_dump
+from fleet.kube.watch.dump_file import of_dump
 
 MARKED = ["utf-8", "utf-8-sig", "utf-16"]
 POLICY = "streams:\n- {name: s, file: releases.yaml}\npools:\n- {name: w, stream: s, selector: {matchLabels: {pool: w}}}\n"
