@@ -9,7 +9,7 @@ from typing import Any
 
 from typer.main import get_command
 
-from fleet.cli.registry import app
+from fleet.cli.registry import program
 
 FOLDER = Path(__file__).parents[1] / "docs" / "cli"
 INDEX = "README.md"
@@ -18,7 +18,7 @@ _HELP = "--help"
 
 def pages() -> dict[str, str]:
     """Returns the pages by file name: one of the whole program, and one for each of its commands."""
-    command = get_command(app)
+    command = get_command(program())
     root = command.make_context("fleet", [], resilient_parsing=True)
     contexts = {name: _context(subcommand, name, root) for name, subcommand in command.commands.items()}  # type: ignore[attr-defined]
     texts = {f"{name}.md": "\n".join(_page(context, 1)) for name, context in contexts.items()}

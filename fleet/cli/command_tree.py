@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from copy import copy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 from typer import core
 from typer._coercion import TypeDescriptor, build_runtime_param
-from typer.main import get_command, get_command_name
+from typer.main import get_command
 
-if TYPE_CHECKING:
-    from typer import Typer
+from fleet.cli.registry import program
 
 
 def first_word(line: Sequence[str], valued: Sequence[str]) -> str:
@@ -32,30 +30,9 @@ def first_word(line: Sequence[str], valued: Sequence[str]) -> str:
     return ""
 
 
-def command_tree(app: Typer, word: str) -> Callable[..., object]:
-    """Returns the program with the command `word` and its subcommands; with all commands if there is none of that name,
-    as help, completion and the suggestion of a similar name need."""
-    return get_command(_narrowed(app, word))
-
-
-_RUNS_OTHERS = "demo"
-"""The command that runs other ones, and so needs the whole program."""
-
-
-def _narrowed(app: Typer, word: str) -> Typer:
-    if word == _RUNS_OTHERS:
-        return app
-    commands = [
-        each
-        for each in app.registered_commands
-        if word == (each.name or (get_command_name(each.callback.__name__) if each.callback else ""))
-    ]
-    groups = [each for each in app.registered_groups if each.name == word]
-    if not commands and not groups:
-        return app
-    narrowed = copy(app)
-    narrowed.registered_commands, narrowed.registered_groups = commands, groups
-    return narrowed
+def command_tree(word: str) -> Callable[..., object]:
+    """Returns the program with the command `word`, ready to be called with a line (`fleet.cli.registry.program`)."""
+    return get_command(program(word))
 
 
 class PlainValues:

@@ -68,9 +68,8 @@ def program_name(path: str) -> str:
 def _command(word: str) -> Callable[..., object]:
     """Returns the program with the command of this name, made once."""
     from fleet.cli.command_tree import command_tree
-    from fleet.cli.registry import app
 
-    return command_tree(app, word)
+    return command_tree(word)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

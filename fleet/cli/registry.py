@@ -1,29 +1,13 @@
-"""All commands, as `fleet --help` lists them. Importing this must stay cheap: commands import what they use."""
+"""All commands, as `fleet --help` lists them. A line imports the module of its own command alone."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import typer
 
-from fleet.cli.commands import (
-    access,
-    approvals,
-    clusters,
-    controllers,
-    plans,
-    policies,
-    releases,
-    rollouts,
-    schedules,
-    windows,
-)
-from fleet.cli.commands.alerting import notifications
-from fleet.cli.commands.evidence import audit, exceptions, reports
-from fleet.cli.commands.inventory import drift, exposure, inventory, nodes, sources
-from fleet.cli.commands.lab import labs
-from fleet.cli.commands.lab.demo import demo
 from fleet.cli.help_format import CommandList
 
 FLEET, ROLLOUTS, CLUSTERS, LAB = "Fleet", "Rollouts", "Clusters", "Try it"
@@ -48,18 +32,6 @@ class FleetCommands(CommandList):
     )
 
 
-app = typer.Typer(
-    cls=FleetCommands,
-    name="fleet",
-    help=HELP,
-    epilog=EPILOG,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
 def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
@@ -72,8 +44,7 @@ LONG_RUNNING = ("run", "operator", "agent")
 """Commands that run as services: their log is their output."""
 
 
-@app.callback()
-def root(
+def _root(
     context: typer.Context,
     home: Annotated[
         Path | None,
@@ -112,33 +83,71 @@ def root(
     logs.begin(log_format, log_level or ("info" if context.invoked_subcommand in LONG_RUNNING else "warning"))
 
 
-app.command(rich_help_panel=FLEET)(inventory.init)
-app.command(rich_help_panel=FLEET)(inventory.sync)
-app.command(rich_help_panel=FLEET)(inventory.status)
-app.command(rich_help_panel=FLEET)(inventory.diff)
-app.command(rich_help_panel=FLEET)(exposure.exposure)
-app.command(rich_help_panel=FLEET)(drift.drift)
-app.command(rich_help_panel=FLEET)(drift.orphans)
-app.command(rich_help_panel=FLEET)(inventory.explain)
-app.command(rich_help_panel=FLEET)(inventory.lint)
-app.add_typer(releases.app, name="releases", rich_help_panel=FLEET)
-app.add_typer(windows.app, name="window", rich_help_panel=FLEET)
-app.add_typer(schedules.app, name="schedule", rich_help_panel=FLEET)
-for each in (approvals.approve, approvals.reject, approvals.approvals):
-    plans.app.command()(each)
-app.add_typer(plans.app, name="plan", rich_help_panel=ROLLOUTS)
-app.add_typer(rollouts.app, name="rollout", rich_help_panel=ROLLOUTS)
-app.add_typer(policies.app, name="policy", rich_help_panel=ROLLOUTS)
-app.add_typer(reports.app, name="report", rich_help_panel=ROLLOUTS)
-app.add_typer(notifications.app, name="notify", rich_help_panel=ROLLOUTS)
-app.add_typer(access.app, name="access", rich_help_panel=ROLLOUTS)
-app.add_typer(exceptions.app, name="exception", rich_help_panel=ROLLOUTS)
-app.add_typer(audit.audit, name="audit", rich_help_panel=ROLLOUTS)
-app.command(rich_help_panel=ROLLOUTS)(controllers.run)
-app.command(rich_help_panel=ROLLOUTS)(controllers.operator)
-app.add_typer(clusters.app, name="cluster", rich_help_panel=CLUSTERS)
-app.command(rich_help_panel=CLUSTERS)(controllers.agent)
-app.add_typer(nodes.app, name="node", rich_help_panel=CLUSTERS)
-app.add_typer(sources.app, name="inventory", rich_help_panel=CLUSTERS)
-app.command(rich_help_panel=LAB)(demo)
-app.add_typer(labs.app, name="lab", rich_help_panel=LAB)
+class CommandPlace(NamedTuple):
+    """Where a command is defined."""
+
+    name: str
+    heading: str
+    """The heading of `fleet --help` under which it stands."""
+    module: str
+    """The module below `fleet.cli.commands`."""
+    attribute: str
+    """The function of the command, or the group of its subcommands."""
+
+
+COMMANDS = (
+    CommandPlace("init", FLEET, "inventory.inventory", "init"),
+    CommandPlace("sync", FLEET, "inventory.inventory", "sync"),
+    CommandPlace("status", FLEET, "inventory.inventory", "status"),
+    CommandPlace("diff", FLEET, "inventory.inventory", "diff"),
+    CommandPlace("exposure", FLEET, "inventory.exposure", "exposure"),
+    CommandPlace("drift", FLEET, "inventory.drift", "drift"),
+    CommandPlace("orphans", FLEET, "inventory.drift", "orphans"),
+    CommandPlace("explain", FLEET, "inventory.inventory", "explain"),
+    CommandPlace("lint", FLEET, "inventory.inventory", "lint"),
+    CommandPlace("releases", FLEET, "releases", "app"),
+    CommandPlace("window", FLEET, "windows", "app"),
+    CommandPlace("schedule", FLEET, "schedules", "app"),
+    CommandPlace("plan", ROLLOUTS, "plans", "app"),
+    CommandPlace("rollout", ROLLOUTS, "rollouts", "app"),
+    CommandPlace("policy", ROLLOUTS, "policies", "app"),
+    CommandPlace("report", ROLLOUTS, "evidence.reports", "app"),
+    CommandPlace("notify", ROLLOUTS, "alerting.notifications", "app"),
+    CommandPlace("access", ROLLOUTS, "access", "app"),
+    CommandPlace("exception", ROLLOUTS, "evidence.exceptions", "app"),
+    CommandPlace("audit", ROLLOUTS, "evidence.audit", "audit"),
+    CommandPlace("run", ROLLOUTS, "controllers", "run"),
+    CommandPlace("operator", ROLLOUTS, "controllers", "operator"),
+    CommandPlace("cluster", CLUSTERS, "clusters", "app"),
+    CommandPlace("agent", CLUSTERS, "controllers", "agent"),
+    CommandPlace("node", CLUSTERS, "inventory.nodes", "app"),
+    CommandPlace("inventory", CLUSTERS, "inventory.sources", "app"),
+    CommandPlace("demo", LAB, "lab.demo", "demo"),
+    CommandPlace("lab", LAB, "lab.labs", "app"),
+)
+RUNS_OTHERS = "demo"
+"""The command that runs other ones, and so needs the whole program."""
+
+
+def program(word: str = "") -> typer.Typer:
+    """Returns the program with the command `word` and its subcommands; with all commands if there is none of that name,
+    as help, completion and the suggestion of a similar name need."""
+    own = [place for place in COMMANDS if place.name == word != RUNS_OTHERS]
+    app = typer.Typer(
+        cls=FleetCommands,
+        name="fleet",
+        help=HELP,
+        epilog=EPILOG,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    for place in own or COMMANDS:
+        found = getattr(import_module(f"fleet.cli.commands.{place.module}"), place.attribute)
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=place.name, rich_help_panel=place.heading)
+        else:
+            app.command(place.name, rich_help_panel=place.heading)(found)
+    return app

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 
 from msgspec import UNSET, Struct
@@ -139,4 +138,6 @@ def read_document(reader: Reader, folder: Path) -> PolicyFile:
 def default_policy_text() -> str:
     """Returns the file that `fleet init` writes: every key with its meaning, in a policy that is valid as it
     stands."""
+    from importlib.resources import files
+
     return files("fleet.config").joinpath("template.yaml").read_text(encoding="utf-8")

@@ -36,7 +36,15 @@ from fleet.drivers.identity import abandoned, own_identity
 from fleet.drivers.journal.checkpoints import keep
 from fleet.drivers.journal.log import LOG
 from fleet.drivers.journal.recorder import Recorder
-from fleet.drivers.leadership import HAND_OVER_SECONDS, SECONDS, HandOverError, HandOvers, until_led, wait_for
+from fleet.drivers.leadership import (
+    HAND_OVER_SECONDS,
+    SECONDS,
+    HandOverError,
+    HandOvers,
+    LeaseWatch,
+    until_led,
+    wait_for,
+)
 from fleet.drivers.pipeline import ClusterPipeline
 from fleet.drivers.ports import (
     BlockerStore,
@@ -192,17 +200,18 @@ class Controller:
     async def _lead(self, until_idle: bool) -> Executor:
         """Returns the executor that has ended, with the lease given back. The lease is kept where the database
         refuses."""
-        lease = self._database.lease
+        lease, watch = self._database.lease, LeaseWatch(self._connect)
         found = await wait_for(
             lease,
             self._identity,
             self._wall,
             abandoned,
             lambda holder: self._show(f"{holder} is in control: waiting for it to end"),
+            watch,
         )
         refused = False
         try:
-            return await self._work(found.epoch, until_idle)
+            return await self._work(found.epoch, until_idle, watch)
         except StoreError:
             # Waiting for a locked database again would take too long; the controller resumes as soon as it can.
             refused = True
@@ -212,9 +221,10 @@ class Controller:
                 with suppress(StoreError):
                     lease.release(self._identity)
 
-    async def _work(self, epoch: int, until_idle: bool) -> Executor:
+    async def _work(self, epoch: int, until_idle: bool, watch: LeaseWatch) -> Executor:
         sites = self._sites()
         pipelines = await self._connect()
+        watch.recall(pipelines)
         clusters = [pipeline.cluster for pipeline in pipelines.values()]
         recorder = Recorder(self._database.inventory, self._database.clusters, sites, self._clock)
         tally = RequestRecorder(clusters, self._database.requests)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from pathlib import Path
 
 
@@ -11,14 +10,14 @@ def own_identity() -> str:
     """Returns `fleet@HOST/PID/START`: START is the process's start time in clock ticks, so that a recycled pid is
     another."""
     pid = os.getpid()
-    return f"fleet@{socket.gethostname()}/{pid}/{_start_ticks(pid)}"
+    return f"fleet@{os.uname().nodename}/{pid}/{_start_ticks(pid)}"
 
 
 def abandoned(identity: str) -> bool:
     """Returns whether the holder ran on this very host and its process is gone. False wherever that cannot be known."""
     host, _, process = identity.removeprefix("fleet@").partition("/")
     pid, _, start = process.partition("/")
-    if host != socket.gethostname() or not pid.isdigit() or not start:
+    if host != os.uname().nodename or not pid.isdigit() or not start:
         return False
     return str(_start_ticks(int(pid))) != start
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from fleet.core.records.errors import FleetError, StoreError
 from fleet.core.records.held import Held
 from fleet.core.records.journal import seq_of
-from fleet.core.records.leadership import Leadership
+from fleet.core.records.leadership import Leadership, LeaseSighting
 from fleet.core.records.reasons.reason import Reason
-from fleet.drivers.pipeline import LeaderWork
+from fleet.drivers.pipeline import ClusterPipeline, LeaderWork
 from fleet.drivers.ports import Cluster, DatabaseLease, Journal
 
 SECONDS = 15
 """A lease lasts this long; it is renewed three times in that span."""
+LOOK = 2.0
+"""Seconds between two looks at a lease that another controller holds: so much later may its expiry be noticed."""
+RECONNECT = 60.0
+"""Seconds after which a standby opens its connections anew."""
 
 
 HAND_OVER_SECONDS = 30.0
@@ -81,6 +86,49 @@ def _is_led(lease: DatabaseLease, at: datetime) -> bool:
         return False
 
 
+class LeaseWatch:
+    """Looks at the leases of the clusters while another controller leads. What it has seen lets a lease that is not renewed
+    any more expire at the same time as that of the database, and not one after the other."""
+
+    def __init__(self, connect: Callable[[], Awaitable[Mapping[str, ClusterPipeline]]]) -> None:
+        self._connect = connect
+        self._seen: dict[str, LeaseSighting] = {}
+
+    async def run(self) -> None:
+        """Looks until it is cancelled. A cluster that does not answer is asked again; its connection is opened anew once a
+        minute, since clusters and credentials change."""
+        while True:
+            with suppress(FleetError):
+                await self._look()
+            await asyncio.sleep(LOOK)
+
+    def recall(self, pipelines: Mapping[str, ClusterPipeline]) -> None:
+        """Has the clusters know what was seen of their leases."""
+        for name, sighting in self._seen.items():
+            if name in pipelines:
+                pipelines[name].cluster.recall(sighting)
+
+    async def _look(self) -> None:
+        pipelines = await self._connect()
+        self.recall(pipelines)
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(RECONNECT):
+                    await asyncio.gather(*(self._see(name, each.cluster) for name, each in pipelines.items()))
+        finally:
+            for each in pipelines.values():
+                with suppress(FleetError):
+                    await each.cluster.close()
+
+    async def _see(self, name: str, cluster: Cluster) -> None:
+        while True:
+            with suppress(FleetError):
+                sighting = await cluster.see_lease()
+                if sighting is not None:
+                    self._seen[name] = sighting
+            await asyncio.sleep(LOOK)
+
+
 class ClusterLease:
     """Keeps one cluster's lease while `keep` runs. `valid` is asked right before each action.
 
@@ -115,6 +163,8 @@ class ClusterLease:
         self._working: asyncio.Task[None] | None = None
         self.why = ""
         """Why it is not ours; empty: it has not been asked for yet, or it is."""
+        self._others = False
+        """Another controller holds it."""
 
     @property
     def valid(self) -> bool:
@@ -138,6 +188,7 @@ class ClusterLease:
 
     async def _renew(self) -> bool:
         asked_at = asyncio.get_running_loop().time()
+        self._others = False
         try:
             place = self._journal.place() if self._known else ""
             found = await self.cluster.lead(self._identity, SECONDS, self._abandoned, place)
@@ -156,6 +207,7 @@ class ClusterLease:
             return True
         await self._stop_work()
         self._until = None
+        self._others = True
         self.why = f"led by another controller: {found.holder}"
         return False
 
@@ -199,7 +251,7 @@ class ClusterLease:
             if (self.valid, self.why) != logged:
                 logged = (self.valid, self.why)
                 changed()
-            await asyncio.sleep(SECONDS / 3)
+            await asyncio.sleep(LOOK if self._others else SECONDS / 3)
 
     async def resign(self) -> None:
         """Stops the work, and gives the lease back if it is held. Raises FleetError."""
@@ -215,15 +267,26 @@ async def wait_for(
     wall: Callable[[], datetime],
     abandoned: Callable[[str], bool],
     waits: Callable[[str], None],
+    watch: LeaseWatch,
 ) -> Leadership:
-    """Waits until this process controls the fleet of the database. `waits` is called with each holder that it waits
-    for."""
+    """Waits until this process controls the fleet of the database, and watches the clusters' leases meanwhile. `waits` is
+    called with each holder that it waits for."""
     logged = ""
-    while True:
-        found = lease.acquire(identity, at=wall(), seconds=SECONDS, abandoned=abandoned)
-        if found.held:
-            return found
-        if found.holder != logged:
-            logged = found.holder
-            waits(logged)
-        await asyncio.sleep(1)
+    watching: asyncio.Task[None] | None = None
+    try:
+        while True:
+            found = lease.acquire(identity, at=wall(), seconds=SECONDS, abandoned=abandoned)
+            if found.held:
+                return found
+            if found.holder != logged:
+                logged = found.holder
+                waits(logged)
+            if watching is None:
+                watching = asyncio.create_task(watch.run())
+            elif watching.done():
+                watching.result()
+            await asyncio.sleep(1)
+    finally:
+        if watching is not None:
+            watching.cancel()
+            await asyncio.wait({watching})

@@ -14,7 +14,7 @@ from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.jobs.job import JobState
 from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalEntry, JournalRecord
-from fleet.core.records.leadership import Leadership
+from fleet.core.records.leadership import Leadership, LeaseSighting
 from fleet.core.records.requests import RequestKind
 from fleet.core.records.retention import Retention
 from fleet.core.rollout.action import AnyAction, Outcome
@@ -183,6 +183,16 @@ class Cluster(Protocol):
         Expired: its renewal has not been seen to change for its duration, by our own clock. `abandoned` says of
         a holder's identity whether its process is known to be dead, so that nobody waits for the expiry.
         """
+        ...
+
+    async def see_lease(self) -> LeaseSighting | None:
+        """Reads the lease, and returns its last renewal, and since when that has been the last one for us. None: there is
+        no lease. Raises FleetError."""
+        ...
+
+    def recall(self, sighting: LeaseSighting) -> None:
+        """Takes over what another connection to the same cluster, of this process, has seen of the lease: an expiry
+        counts from then on."""
         ...
 
     async def place(self) -> str:

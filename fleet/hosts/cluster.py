@@ -13,7 +13,7 @@ from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.machine import LogAsk, Machine
 from fleet.core.objects.node import Node
 from fleet.core.records.errors import FleetError, UnreachableError, UsageError
-from fleet.core.records.leadership import Leadership
+from fleet.core.records.leadership import Leadership, LeaseSighting
 from fleet.core.records.requests import RequestKind
 from fleet.core.rollout.action import AnyAction, Outcome
 from fleet.core.rollout.event import ClusterEvent
@@ -100,6 +100,12 @@ class HostsCluster:
         self, identity: str, seconds: int, abandoned: Callable[[str], bool], place: str = ""
     ) -> Leadership:
         return self._lease.attempt(identity, seconds, abandoned, place)
+
+    async def see_lease(self) -> LeaseSighting | None:
+        return self._lease.see()
+
+    def recall(self, sighting: LeaseSighting) -> None:
+        self._lease.recall(sighting)
 
     async def place(self) -> str:
         return self._lease.place()

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from datetime import datetime
 
 from fleet.core.objects.machine import LogAsk
-from fleet.core.records.leadership import Leadership
+from fleet.core.records.leadership import Leadership, LeaseSighting
 from fleet.core.records.requests import RequestKind
 from fleet.core.rollout.action import AnyAction, Outcome
 from fleet.core.rollout.event import ClusterEvent
@@ -78,6 +78,12 @@ class KubeCluster:
         self, identity: str, seconds: int, abandoned: Callable[[str], bool], place: str = ""
     ) -> Leadership:
         return await self._lease.attempt(identity, seconds, abandoned, place)
+
+    async def see_lease(self) -> LeaseSighting | None:
+        return await self._lease.see()
+
+    def recall(self, sighting: LeaseSighting) -> None:
+        self._lease.recall(sighting)
 
     async def place(self) -> str:
         """Returns the place that the journal of the last controller had reached; empty if none is recorded."""

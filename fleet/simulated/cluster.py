@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.records.errors import DISK_FULL, FleetError, UnreachableError
-from fleet.core.records.leadership import Leadership
+from fleet.core.records.leadership import Leadership, LeaseSighting
 from fleet.core.records.requests import RequestKind
 from fleet.core.rollout.action import AnyAction, Outcome, Result
 from fleet.core.rollout.event import ClusterEvent, ClusterLost, ClusterSynced, Deleted, Upserted, object_key
@@ -159,6 +159,13 @@ class SimulatedCluster:
             self._take_over()
         self._leads = leadership.held
         return leadership
+
+    async def see_lease(self) -> LeaseSighting | None:
+        self._require_reachable()
+        return self._lease.see()
+
+    def recall(self, sighting: LeaseSighting) -> None:
+        self._lease.recall(sighting)
 
     async def place(self) -> str:
         """Returns the last entry of the journal of the cluster's last controller; empty if none was noted."""

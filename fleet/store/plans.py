@@ -6,17 +6,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.core.planning.plan import Plan, short_id
 from fleet.core.records.errors import SchemaError, TamperedError, UsageError
 from fleet.store.db.database import SqlDatabase, Transaction
 from fleet.store.journal import chain
 from fleet.store.settings import set_in
+
+if TYPE_CHECKING:
+    # Most questions read no plan, and its type is costly to import.
+    from fleet.core.planning.plan import Plan
 
 WORDS = 300
 """The most characters of a library's message that are shown."""
@@ -91,6 +94,8 @@ class Plans:
         """Returns the plan of that id, or of a prefix that only one id has. Raises UsageError where no plan or several
         match, TamperedError where the plan was changed since it was saved, and SchemaError where the plan was written
         by a newer fleet."""
+        from fleet.core.planning.plan import Plan, short_id
+
         with self._database.read() as transaction:
             rows = transaction.all(
                 "SELECT id FROM plan WHERE substr(id, 1, ?) = ? ORDER BY id", [len(name), name]

@@ -12,7 +12,7 @@ from time import monotonic
 import msgspec
 from msgspec import Struct
 
-from fleet.core.records.leadership import Leadership
+from fleet.core.records.leadership import Leadership, LeaseSighting
 
 
 class FileLeaseHolder(Struct, frozen=True):
@@ -29,8 +29,8 @@ class FileLeaseHolder(Struct, frozen=True):
 class FileLease:
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._seen: tuple[FileLeaseHolder, float] | None = None
-        """The last renewal that was seen, and when, in seconds of the wall clock."""
+        self._seen: LeaseSighting | None = None
+        """The last renewal that was seen, and when, by the monotonic clock."""
 
     def attempt(
         self, identity: str, seconds: int, abandoned: Callable[[str], bool], place: str = ""
@@ -50,6 +50,15 @@ class FileLease:
         with self._locked() as file:
             return _read(file).place
 
+    def see(self) -> LeaseSighting:
+        """Returns the last renewal, and since when it has been the last one."""
+        with self._locked() as file:
+            return self._sighting(_read(file))
+
+    def recall(self, sighting: LeaseSighting) -> None:
+        """Takes over what another reader of the same file has seen."""
+        self._seen = sighting
+
     def resign(self, identity: str) -> None:
         with self._locked() as file:
             lease = _read(file)
@@ -58,10 +67,13 @@ class FileLease:
 
     def _expired(self, lease: FileLeaseHolder) -> bool:
         """Returns whether the lease has expired: no renewal was seen for its duration."""
-        now = monotonic()
-        if self._seen is None or self._seen[0] != lease:
-            self._seen = (lease, now)
-        return now - self._seen[1] >= lease.seconds
+        since = self._sighting(lease).since
+        return monotonic() - since >= lease.seconds
+
+    def _sighting(self, lease: FileLeaseHolder) -> LeaseSighting:
+        if self._seen is None or self._seen.renewal != lease:
+            self._seen = LeaseSighting(lease, monotonic())
+        return self._seen
 
     @contextmanager
     def _locked(self) -> Iterator[int]:

@@ -3,7 +3,6 @@ collector."""
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from contextvars import ContextVar
@@ -82,6 +81,8 @@ class Json(logging.Formatter):
         }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
+        import json
+
         return json.dumps(line)
 
 

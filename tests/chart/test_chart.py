@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from fleet.core.policy.treatment import CAPI_LABEL
 from fleet.kube.install.installation import MANAGED_BY, manifests
 from fleet.machines.local import CAPABILITIES, OF_PROGRAMS
 from tests.chart.render import Json, objects, pod, refusal, render, run
@@ -186,6 +187,19 @@ def test_every_namespace_denies_what_is_not_named() -> None:
     assert "ingress" not in agent and "ingress" not in rendered["NetworkPolicy", "fleet-controller"]["spec"]
     ports = {port["port"] for rule in agent["egress"] for port in rule["ports"]}
     assert ports == {53, 443, 6443}
+
+
+def test_controller_that_nobody_can_stand_in_for_comes_back_with_its_node() -> None:
+    """Its label and its tolerations have the engine leave it on a node that is drained."""
+    own = {"key": "example.com/own", "operator": "Exists"}
+    cordon = {"key": "node.kubernetes.io/unschedulable", "operator": "Exists", "effect": "NoSchedule"}
+    for database in ({}, DATABASE):
+        chosen = merged(database, {"controller": {"tolerations": [own]}})
+        template = objects(chosen)["Deployment", "fleet-controller"]["spec"]["template"]
+        label = template["metadata"]["labels"].get(CAPI_LABEL)
+        assert label == (None if database else "skip")
+        assert template["spec"]["tolerations"] == ([own] if database else [cordon, own])
+    assert "tolerations" not in pod(objects(DATABASE), "Deployment", "fleet-controller")
 
 
 def leaves(schema: Json, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Json]]:

@@ -67,6 +67,7 @@ NOT_HERE = {
     Reason.NO_STANDBY,
     Reason.CONTROLLER_DATA,
     Reason.CONTROLLER_STAYS,
+    Reason.OTHERS_FIRST,
 }
 """Reasons that hold no run in any history."""
 NO_WAY: set[tuple[Step, StepResult]] = set()

@@ -10,11 +10,13 @@ from msgspec.structs import replace
 
 from fleet.core.engine.decision import Decision
 from fleet.core.engine.engine import Engine
+from fleet.core.objects.node import NodeRef, Toleration
 from fleet.core.objects.pod import Pod
+from fleet.core.policy.treatment import CAPI_LABEL
 from fleet.core.records.errors import StoreError
 from fleet.core.records.held import Held
-from fleet.core.rollout.action import AnyAction, Cordon
-from fleet.core.state.own_pod import OwnPod
+from fleet.core.rollout.action import AnyAction, Cordon, Evict, Reboot
+from fleet.core.state.own_pod import DatabasePlace, OwnPod
 from fleet.drivers.leadership import handing_over
 from fleet.lab.simulation import history
 from fleet.lab.simulation.builders import START, a_deployment
@@ -41,8 +43,9 @@ class PodProcess(ControllerProcess):
     """A controller in a pod of the Deployment, which ends with its pod and hands over when it is to."""
 
     wrong: ClassVar[list[str]] = []
-    """Leaders' own nodes that were cordoned."""
+    """Leaders' own nodes that were cordoned, or leaders' pods that were evicted."""
     handed: ClassVar[list[str]] = []
+    database: ClassVar[DatabasePlace] = "server"
 
     def __init__(self, world: Any, number: int, make: type[Engine]) -> None:
         pods = _pods(world)
@@ -50,7 +53,7 @@ class PodProcess(ControllerProcess):
             raise StoreError("no pod of the controller is Ready")
         self.pod = pods[number % len(pods)]
         self.cluster = next(iter(world.models))
-        own = OwnPod(self.cluster, NAMESPACE, self.pod.name)
+        own = OwnPod(self.cluster, NAMESPACE, self.pod.name, self.database)
         super().__init__(world, number, partial(WatchedEngine, own=own))  # type: ignore[arg-type]
 
     def turn(self) -> None:
@@ -69,14 +72,31 @@ class PodProcess(ControllerProcess):
             world.later(world.at + 0.5, world._replace)
 
     def _send(self, actions: Any) -> None:
-        self.wrong.extend(action.node.name for action in actions if self._cordons_itself(action))
+        self.wrong.extend(wrong for action in actions if (wrong := self._wrong(action)))
         super()._send(actions)
 
-    def _cordons_itself(self, action: AnyAction) -> bool:
-        at = (self.cluster, self.pod.node)
-        if not isinstance(action, Cordon) or (action.node.cluster, action.node.name) != at:
-            return False
-        return all(pod.node != self.pod.node for pod in _pods(self.world) if pod.uid != self.pod.uid)
+    def _on_own_node(self, action: AnyAction) -> bool:
+        return action.node == NodeRef(self.cluster, self.pod.node)
+
+    def _wrong(self, action: AnyAction) -> str:
+        """Returns what must not happen, and does by this action; empty: nothing."""
+        if not isinstance(action, Cordon) or not self._on_own_node(action):
+            return ""
+        alone = all(pod.node != self.pod.node for pod in _pods(self.world) if pod.uid != self.pod.uid)
+        return action.node.name if alone else ""
+
+
+class StayingProcess(PodProcess):
+    """The only controller, which goes down and comes back with its node."""
+
+    database = "volume"
+    rebooted: ClassVar[list[str]] = []
+    """Nodes that the controller on them has had rebooted."""
+
+    def _wrong(self, action: AnyAction) -> str:
+        if isinstance(action, Reboot) and self._on_own_node(action):
+            self.rebooted.append(action.node.name)
+        return action.pod.name if isinstance(action, Evict) and action.pod_uid == self.pod.uid else ""
 
 
 def _pods(world: Any) -> list[Pod]:
@@ -98,6 +118,37 @@ def with_controllers(seed: int) -> Scenario:
     workloads, pods = a_deployment(NAME, REPLICAS, nodes, NAMESPACE)
     grown = replace(first, workloads=(*first.workloads, *workloads), pods=(*first.pods, *pods))
     return replace(scenario, snapshots=(grown, *others))
+
+
+def with_one_that_stays(seed: int) -> Scenario:
+    """The scenario of the seed, with a single controller that a drain leaves on its node."""
+    scenario = draw_scenario(seed)
+    first, *others = scenario.snapshots
+    nodes = [node for node in first.nodes if node.ready and not node.unschedulable]
+    workloads, (pod,) = a_deployment(NAME, 1, nodes, NAMESPACE)
+    cordons = Toleration("node.kubernetes.io/unschedulable", "Exists", effect="NoSchedule")
+    pod = replace(pod, labels={**pod.labels, CAPI_LABEL: "skip"}, tolerations=(cordons,))
+    grown = replace(first, workloads=(*first.workloads, *workloads), pods=(*first.pods, pod))
+    return replace(scenario, snapshots=(grown, *others))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_history_of_a_controller_that_goes_down_with_its_node_ends_well(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "draw_scenario", with_one_that_stays)
+    monkeypatch.setattr(StayingProcess, "wrong", [])
+    told = History(seed, parts=Parts(controller=StayingProcess))
+    assert told.run() == [], "\n".join(told.world.lines[-30:])
+    assert StayingProcess.wrong == []
+
+
+def test_controller_reboots_its_own_node_in_some_of_the_histories(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "draw_scenario", with_one_that_stays)
+    monkeypatch.setattr(StayingProcess, "rebooted", [])
+    for seed in SEEDS:
+        assert History(seed, faults=(), parts=Parts(controller=StayingProcess)).run() == []
+    assert len(StayingProcess.rebooted) > len(SEEDS) / 2
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.machine import Ask, Request, Work
-from fleet.core.objects.node import SITE_LABEL, Taint
+from fleet.core.objects.node import SITE_LABEL, NodeRef, Taint
 from fleet.core.records.errors import StoreError, UsageError
 from fleet.core.records.retention import Retention
 from fleet.core.rollout.event import ClusterLost, ClusterSynced, Upserted
@@ -28,7 +28,7 @@ from fleet.lab.simulation.builders import (
 )
 from fleet.store import ClusterRow, Store
 from fleet.store.inventory.facts import Changes
-from fleet.store.inventory.node_row import PastNode
+from fleet.store.inventory.past_node import PastNode
 from tests.store.raw import rows
 
 NODES = [a_node(f"n-{number}") for number in range(4)]
@@ -129,7 +129,8 @@ def test_versions_on_the_first_of_september(east: Store) -> None:
     then = {row.name: row for row in east.inventory.nodes_at(SEPTEMBER + timedelta(days=1))}
     assert now["n-0"].machine == machine
     assert then["n-0"].machine == a_machine(NODES[0])
-    assert (now["n-0"].pods, then["n-0"].pods) == (1, None)
+    assert east.inventory.pods() == east.inventory.pods(cluster="east")
+    assert east.inventory.pods()[NodeRef("east", "n-0")] == 1
     assert (now["n-0"].since, then["n-0"].since, now["n-1"].since) == (START, SEPTEMBER, SEPTEMBER)
     assert east.inventory.nodes_at(SEPTEMBER - timedelta(seconds=1)) == []
     assert east.inventory.nodes_at(START - timedelta(microseconds=1))[0].node == NODES[0]

@@ -120,7 +120,7 @@ def test_what_is_there_now_is_as_it_was_before(migrated: Store, empty: str) -> N
     with migrated as store:
         (row,) = store.inventory.nodes()
         assert (row.node, row.machine) == (replace(UPGRADED, unschedulable=True), REBOOTED)
-        assert (row.pods, row.since) == (1, at(3))
+        assert (store.inventory.pods(), row.since) == ({row.ref: 1}, at(3))
         seen = replace(UPGRADED, unschedulable=True)
         assert not store.inventory.note("east", [seen, REBOOTED], [], at=at(7), source="watch")
         assert len(store.inventory.history("east", "n-1")) == 4

@@ -16,7 +16,7 @@ from fleet.core.objects.node import Node, NodeRef
 from fleet.core.releases.release import Release
 from fleet.lab.simulation.builders import START, a_machine, a_node, a_snapshot
 from fleet.store import ClusterRow, Store
-from fleet.store.inventory.node_row import PastNode
+from fleet.store.inventory.past_node import PastNode
 
 RELEASES = [Release(f"1.{number}", f"sha256:{number}", f"6.{number}.0") for number in range(4)]
 AFFECTED = {RELEASES[0].kernel, RELEASES[2].kernel}

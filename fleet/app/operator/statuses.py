@@ -75,7 +75,7 @@ def known(home: Home, names: Mapping[str, str]) -> Known:
     policy, rollouts = home.policy_if_any(), Rollouts.load(home.store)
     return Known(
         policy=policy,
-        fleet=fleet_status(home, rollouts=rollouts),
+        fleet=fleet_status(home, rollouts=rollouts, count_pods=False),
         rollouts=rollouts.active,
         held=held_in(home, rollouts.active),
         waits=_waits(home, policy),

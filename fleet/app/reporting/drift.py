@@ -12,7 +12,7 @@ from fleet.core.drift.compare import drift, part
 from fleet.core.drift.drift_report import DriftReport, OrphanReport
 from fleet.core.drift.known_elsewhere import RENAMED_FOR
 from fleet.core.drift.orphans import orphans
-from fleet.core.reporting.node_state import KnownNode
+from fleet.core.objects.known_node import KnownNode
 from fleet.core.reporting.selection import Selection, select
 
 
@@ -22,7 +22,7 @@ def drift_of(home: Home, selection: Selection) -> DriftReport:
     # Refuses a cluster that the fleet does not have.
     home.clusters(selection.clusters)
     # The whole fleet is read: the majority of a pool is that of all its clusters.
-    status, policy = fleet_status(home), home.policy_if_any()
+    status, policy = fleet_status(home, count_pods=False), home.policy_if_any()
     refuse_unknown(selection, status, policy)
     found = drift(status.nodes, policy, home.now())
     if selection == Selection():

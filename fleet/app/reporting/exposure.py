@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
-from fleet.app.reporting.past import moment_at
 from fleet.app.reporting.status import etas, fleet_status
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.wiring.home import Home
@@ -40,8 +39,11 @@ def exposure(
     """
     if at is None:
         now, policy, rollouts = home.now(), home.policy_if_any(), Rollouts.load(home.store)
-        status, coming = fleet_status(home, selection, rollouts), _Coming(home, now, rollouts).to
+        status = fleet_status(home, selection, rollouts, count_pods=False)
+        coming = _Coming(home, now, rollouts).to
     else:
+        from fleet.app.reporting.past import moment_at
+
         now, (status, policy), coming = at, moment_at(home, at, selection), _nothing
     nodes = [node for node in select(status, selection).nodes if node.state != "orphan"]
     sources = ExposureSources(coming, home.store.software, ReleaseSboms(home.policy_file).of, vex)

@@ -23,10 +23,11 @@ from fleet.app.wiring.home import Home
 from fleet.app.wiring.names import there_is
 from fleet.app.wiring.source_records import machine_alone, only_in_sources, records_of
 from fleet.app.wiring.sources.registry import source_of
+from fleet.core.objects.known_node import KnownNode
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import UsageError
-from fleet.core.reporting.node_state import KnownNode, StatusNode
+from fleet.core.reporting.node_state import StatusNode
 from fleet.core.reporting.overview import overview
 from fleet.core.reporting.past.as_of import (
     STATE_KINDS,
@@ -140,7 +141,7 @@ def node_details(home: Home, name: str) -> NodeDetails:
     rows = home.clusters()
     known = known_in(home, rows)
     loaded = Rollouts.load(home.store)
-    nodes = fleet_status(home, rollouts=loaded).nodes
+    nodes = fleet_status(home, rollouts=loaded, known=known).nodes
     if name not in {row.name for row in nodes} and (alone := machine_alone(home, rows, known, name)):
         return _in_sources_alone(name, alone)
     status = find(nodes, name)

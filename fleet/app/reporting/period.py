@@ -11,10 +11,10 @@ from fleet.app.reporting.status import known_in
 from fleet.app.reporting.unseen import unseen
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.names import pool_named
+from fleet.core.objects.known_node import KnownNode
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import StoreError, UsageError
-from fleet.core.reporting.node_state import KnownNode
 from fleet.core.reporting.period.assembly import EntriesUpTo, assemble, fleet_history, place_of
 from fleet.core.reporting.period.deadline import Deadline
 from fleet.core.reporting.period.evidence import PeriodEvidence, SeenNode, read_by_compliance

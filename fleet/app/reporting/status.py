@@ -17,14 +17,13 @@ from fleet.app.wiring.source_records import only_in_sources
 from fleet.app.wiring.sources.registry import source_of
 from fleet.core.cluster.version_skew import skews
 from fleet.core.notifications.overview import undelivered
+from fleet.core.objects.known_node import KnownNode
 from fleet.core.objects.node import NodeRef
-from fleet.core.planning.eta import seconds_left
 from fleet.core.policy.label_pools import label_pools
 from fleet.core.policy.policy import Policy
 from fleet.core.quorum.quorum import Quorum, unknown
 from fleet.core.records.errors import UsageError
 from fleet.core.records.held import Held
-from fleet.core.reporting.node_state import KnownNode
 from fleet.core.reporting.overview import overview
 from fleet.core.reporting.selection import EVERYTHING, Selection, rows_of
 from fleet.core.reporting.status import FleetStatus, StatusCluster, StatusQuorum
@@ -39,14 +38,19 @@ if TYPE_CHECKING:
 
 
 def fleet_status(
-    home: Home, selection: Selection = EVERYTHING, rollouts: Rollouts | None = None
+    home: Home,
+    selection: Selection = EVERYTHING,
+    rollouts: Rollouts | None = None,
+    known: Sequence[KnownNode] | None = None,
+    count_pods: bool = True,
 ) -> FleetStatus:
-    """Returns the status of everything, or at least of the selection. `rollouts`: those of the journal, where they are
-    loaded already. Raises UsageError for an unknown cluster, site or pool: an empty status would look as if nothing
-    were to be done."""
+    """Returns the status of everything, or at least of the selection. `rollouts` of the journal, `known`: the nodes of
+    the selected clusters, where they are read already. `count_pods`: False where nobody asks how many pods a node has:
+    the count reads every pod, and is None without. Raises UsageError for an unknown cluster, site or pool: an empty
+    status would look as if nothing were to be done."""
     chosen = home.clusters(selection.clusters)
     rollouts = rollouts if rollouts is not None else Rollouts.load(home.store)
-    known = known_in(home, chosen)
+    known = known if known is not None else known_in(home, chosen)
     policy = policy_for(home, known)
     stands = standstill(home, rollouts.active)
     waiting = waiting_in(home, rollouts.active)
@@ -59,6 +63,9 @@ def fleet_status(
         {ref: waiting_node.held for ref, waiting_node in waiting.items()},
         etas(home, rollouts.active) if stands is None else {},
         {ref: waiting_node.since for ref, waiting_node in waiting.items()},
+        home.store.inventory.pods(cluster=chosen[0].name if len(chosen) == 1 else None)
+        if count_pods
+        else None,
     )
     refuse_unknown(selection, found, policy)
     return replace(
@@ -141,23 +148,11 @@ def groups_in(home: Home) -> dict[str, list[Quorum]]:
 def known_in(home: Home, rows: Sequence[ClusterRow], at: datetime | None = None) -> list[KnownNode]:
     """Returns every node that the inventory has of these clusters, and machines without a node, now or at a past
     moment."""
-    seen = {row.name: row.last_seen for row in rows}
+    names = {row.name for row in rows}
     one = rows[0].name if len(rows) == 1 else None
     inventory = home.store.inventory
-    return [
-        KnownNode(
-            node.cluster,
-            node.site,
-            node.name,
-            node.node,
-            node.machine,
-            node.pods,
-            node.since,
-            seen[node.cluster],
-        )
-        for node in (inventory.nodes(cluster=one) if at is None else inventory.nodes_at(at, cluster=one))
-        if node.cluster in seen
-    ]
+    found = inventory.nodes(cluster=one) if at is None else inventory.nodes_at(at, cluster=one)
+    return [node for node in found if node.cluster in names]
 
 
 def clusters_of(
@@ -207,6 +202,9 @@ def etas(home: Home, rollouts: Iterable[Rollout]) -> Mapping[str, int | None]:
     """Returns the estimated seconds until the end, by rollout; None where there is no estimate."""
     found: dict[str, int | None] = {}
     for rollout in rollouts:
+        # Plans and their estimates are read only where a rollout is active.
+        from fleet.core.planning.eta import seconds_left
+
         plan = home.store.plans.find(rollout.start.plan)
         if plan is None:
             continue

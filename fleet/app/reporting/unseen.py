@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from fleet.app.wiring.home import Home
+from fleet.core.objects.known_node import KnownNode
 from fleet.core.objects.node import NodeRef
-from fleet.core.reporting.node_state import KnownNode
 from fleet.core.reporting.period.history import NodeHistory
 from fleet.core.reporting.period.period_report import UnreachedCluster, UnreportedNode, UnseenParts
 from fleet.core.reporting.period.period_reporter import foreign_boots

@@ -9,6 +9,7 @@ from fleet.app.planning.effects import state_of
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.wiring.home import Home
 from fleet.core.approval.ledger import enough
+from fleet.core.objects.known_node import KnownNode
 from fleet.core.planning.plan import Plan, short_id
 from fleet.core.policy.policy import Policy, Pool, site_of
 from fleet.core.rollout.codec import from_record
@@ -16,7 +17,6 @@ from fleet.core.rollout.commands import PolicyResumed
 from fleet.core.standing.facts import AskedPlan, RunningNodes, StandingFacts, needs_users
 from fleet.core.standing.past import PastRollout
 from fleet.drivers.journal.approvals import ledger_of
-from fleet.store import NodeRow
 
 RESUMES = ("resume-policy",)
 """The kind of the journal's records by which operators resume standing policies."""
@@ -33,7 +33,7 @@ def facts_of(home: Home, policy: Policy, pools: Sequence[Pool]) -> Sequence[Stan
     ]
 
 
-def running_nodes(policy: Policy, rows: Iterable[NodeRow]) -> tuple[RunningNodes, ...]:
+def running_nodes(policy: Policy, rows: Iterable[KnownNode]) -> tuple[RunningNodes, ...]:
     """Returns what the nodes of all pools run, and since when all nodes of a place run it."""
     counts: dict[tuple[str, str, str, str], list[datetime | None]] = {}
     for row in rows:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +14,7 @@ NO_LOGIN = 2**32 - 1
 def actor() -> str:
     """Returns the actor of a command for the journal: `user@host` according to the system, not to the environment,
     followed by the user who logged in, if that is another one (sudo, su)."""
-    return actor_of(os.getuid(), _login_uid(), socket.gethostname(), user_name)
+    return actor_of(os.getuid(), _login_uid(), os.uname().nodename, user_name)
 
 
 def actor_person() -> str:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.sources.registry import source_of
+from fleet.core.objects.known_node import KnownNode
 from fleet.core.objects.node import ARCHITECTURE_LABEL, Node, NodeRef
 from fleet.core.records.errors import UsageError
-from fleet.core.reporting.node_state import KnownNode
 from fleet.core.sources.matching import NO_SOURCES, SourceMatching, match
 from fleet.core.sources.record import MachineRecord, SourcedRecord
 
@@ -50,10 +50,10 @@ def records_of(
     is in Kubernetes, or the other way round."""
     hosts, nodes = _groups(home, rows, known)
     own, others = (hosts, nodes) if ref in hosts else (nodes, hosts)
-    seen = {node.ref: node.last_seen for node in known}
+    seen = {row.name: row.last_seen for row in rows}
     way = "kubelet" if ref in hosts else "ssh"
     elsewhere = [
-        SourcedRecord(f"{way} ({other.cluster})", seen[other] or EVER, _record(other, node))
+        SourcedRecord(f"{way} ({other.cluster})", seen[other.cluster] or EVER, _record(other, node))
         for other, node in others.items()
     ]
     imported = matching_of(home, rows, known).of_node.get(ref, ())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fleet.cli.commands.approvals import approvals, approve, reject
 from fleet.cli.context import Format, home_of
 from fleet.cli.help_format import CommandList
 
@@ -154,6 +155,10 @@ def list_(context: typer.Context) -> None:
 
     home = home_of(context)
     display(listing(newest_first(home), home.now()))
+
+
+for each in (approve, reject, approvals):
+    app.command()(each)
 
 
 def _print(home: Home, made: Plan, output: str, timeline: bool, held: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -109,6 +108,8 @@ def show_document(text: str) -> None:
 def show_csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Prints CSV, quoted as in RFC 4180, with a header; lines end as lines do here. A text that a spreadsheet would
     take for a formula gets an apostrophe in front (OWASP, CSV injection)."""
+    import csv
+
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(head)
     writer.writerows([csv_cell(value) for value in row] for row in rows)

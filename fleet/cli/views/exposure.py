@@ -10,7 +10,6 @@ from rich.text import Text
 from fleet.cli.terminal.columns import Cell, columns
 from fleet.cli.terminal.time_format import clock
 from fleet.core.exposure.exposure_report import ExposedNode, ExposureAnswer, ExposureFix, ExposureReport
-from fleet.core.planning.plan import short_id
 from fleet.core.text.counts import counted
 
 STYLES = {"affected": "bold red", "unknown": "yellow", "fixed": "green", "not_affected": "green"}
@@ -116,6 +115,8 @@ def _fix(fix: ExposureFix | None, now: datetime, past: bool) -> str:
         when = f", {clock(fix.at, now)}" if fix.at is not None else ""
         return f"{doubt}{fix.rollout} to {fix.version}{when}"
     if fix.kind == "plan":
+        from fleet.core.planning.plan import short_id
+
         return f"{doubt}plan {short_id(fix.plan)} to {fix.version}"
     return f"{doubt}{fix.version}" if past else f"{doubt}{fix.version}, not planned"
 
@@ -127,6 +128,8 @@ def _remedies(nodes: Sequence[ExposedNode]) -> Iterator[Text]:
         if node.fix is None:
             continue
         if node.fix.kind == "plan":
+            from fleet.core.planning.plan import short_id
+
             commands[f"fleet rollout start {short_id(node.fix.plan)}"] = None
         elif node.fix.kind == "release" and node.pool:
             commands[f"fleet plan --pool {node.pool} --to {node.fix.version}"] = None

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 from fleet.core.drift.drift_report import OrphanFinding
 from fleet.core.objects import identity
+from fleet.core.objects.known_node import KnownNode
 from fleet.core.objects.node import Node, NodeRef
-from fleet.core.reporting.node_state import KnownNode
 from fleet.core.sources.matching import SourceMatching
 from fleet.core.sources.record import SourcedRecord
 

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from fleet.core.drift.drift_report import OrphanFinding, OrphanReport
 from fleet.core.drift.known_elsewhere import Departed, only_in_sources, renamed
 from fleet.core.objects import identity
+from fleet.core.objects.known_node import KnownNode
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.policy.policy import Policy
-from fleet.core.reporting.node_state import KnownNode
 from fleet.core.reporting.status import StatusCluster
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.steps import HAS_SLOT

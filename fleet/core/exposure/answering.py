@@ -66,9 +66,10 @@ def answer(
 ) -> ExposureAnswer:
     """Returns the answer for all nodes at the moment `now`."""
     answering = _Answering(question, policy, now, sources)
-    since = answering.since(nodes)
-    rows = tuple(answering.row(node, since.get(NodeRef(node.cluster, node.name))) for node in nodes)
-    counts = Counter(row.state for row in rows)
+    judged = [answering.judged(node) for node in nodes]
+    since = answering.since(judged)
+    rows = tuple([answering.row(one, since.get(one.ref)) for one in judged])
+    counts = Counter([row.state for row in rows])
     advisory = answering.advisory
     return ExposureAnswer(
         question=question.text,
@@ -90,9 +91,13 @@ class _Subject(NamedTuple):
     pool: str
 
 
-def _subject(node: StatusNode) -> _Subject:
-    software = NodeSoftware(node.os, node.version, node.kernel, node.kubelet, node.layered, node.live_patches)
-    return _Subject(software, node.booted, node.pool)
+class _Judged(NamedTuple):
+    """A node with what the question says of it."""
+
+    ref: NodeRef
+    node: StatusNode
+    subject: _Subject
+    verdict: ExposureVerdict
 
 
 class _Answering:
@@ -111,18 +116,26 @@ class _Answering:
         self._streams: dict[str, Stream | None] = {
             pool.name: policy.stream(pool.stream) for pool in policy.pools
         }
+        self._subjects: dict[tuple[object, ...], tuple[_Subject, ExposureVerdict]] = {}
+        """The subject and its verdict by the fields of a node's row: hashing a subject takes as long as making one."""
         self._verdicts: dict[_Subject, ExposureVerdict] = {}
         self._later: dict[_Subject, ExposureFix] = {}
         self._fixes: dict[tuple[_Subject, Release], bool | None] = {}
 
-    def since(self, nodes: Sequence[StatusNode]) -> Mapping[NodeRef, ExposedSince]:
+    def judged(self, node: StatusNode) -> _Judged:
+        """Returns the node with its verdict."""
+        software = (node.os, node.version, node.kernel, node.kubelet, node.layered, node.live_patches)
+        key = (software, node.booted, node.pool)
+        found = self._subjects.get(key)
+        if found is None:
+            subject = _Subject(NodeSoftware(*software), node.booted, node.pool)
+            found = self._subjects[key] = subject, self._verdict(subject)
+        return _Judged(NodeRef(node.cluster, node.name), node, *found)
+
+    def since(self, nodes: Sequence[_Judged]) -> Mapping[NodeRef, ExposedSince]:
         """Returns since when the exposed ones of the nodes are so."""
         published = self.advisory.published if self.advisory is not None else None
-        exposed = {
-            NodeRef(node.cluster, node.name): node.pool
-            for node in nodes
-            if self._verdict(_subject(node)).state == "affected"
-        }
+        exposed = {one.ref: one.node.pool for one in nodes if one.verdict.state == "affected"}
         if not exposed or (published is not None and published > self._now):
             return {}
         history = self._sources.history
@@ -130,10 +143,9 @@ class _Answering:
             history, self._now, exposed, lambda ref, past: self._past_state(exposed[ref], past), published
         )
 
-    def row(self, node: StatusNode, since: ExposedSince | None) -> ExposedNode:
+    def row(self, judged: _Judged, since: ExposedSince | None) -> ExposedNode:
         """Returns the answer for one node."""
-        subject = _subject(node)
-        verdict = self._verdict(subject)
+        ref, node, subject, verdict = judged
         exposed = verdict.state == "affected"
         return ExposedNode(
             cluster=node.cluster,
@@ -150,9 +162,7 @@ class _Answering:
             since=since.at if since is not None else None,
             at_least=since is not None and since.at_least,
             days=round((self._now - since.at).total_seconds() / DAY, 2) if since is not None else None,
-            fix=self._fix(subject, self._sources.coming(NodeRef(node.cluster, node.name)))
-            if exposed
-            else None,
+            fix=self._fix(subject, self._sources.coming(ref)) if exposed else None,
             last_seen=node.last_seen,
         )
 
@@ -195,8 +205,10 @@ class _Answering:
 
     def _fix(self, subject: _Subject, coming: Sequence[ComingRelease]) -> ExposureFix:
         """Returns what fixes an exposed node first; without it, what may fix the node."""
-        judged = [(one, self._fixes_it(subject, one.release)) for one in coming]
         stream = self._stream_fix(subject)
+        if not coming:
+            return stream
+        judged = [(one, self._fixes_it(subject, one.release)) for one in coming]
         for certain in (True, None):
             for one, fixed in judged:
                 if fixed is certain:

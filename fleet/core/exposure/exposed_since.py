@@ -40,6 +40,8 @@ class SoftwareChange(Struct, frozen=True, gc=False):
     """The last row with other software. None: the node's history begins with this software."""
     software: PastSoftware = PastSoftware()
     """The software of that row."""
+    row_began: datetime | None = None
+    """When that row began: its software ran since then, or since before."""
     unbroken: bool = False
     """True if that row ended when this software began, and was of the same machine."""
 
@@ -97,10 +99,13 @@ def exposed_since(
                 known = first.get(ref.cluster)
                 found[ref] = ExposedSince(change.begin, known is None or change.begin <= known)
             elif change.unbroken and (state := judge(ref, change.software)) in ("affected", "unknown"):
-                if state == "affected":
-                    earlier[ref] = change.row
-                else:
+                if state == "unknown":
                     found[ref] = ExposedSince(change.begin, at_least=True)
+                elif published is not None and change.row_began is not None and change.row_began <= published:
+                    # It ran that software when the vulnerability was published: what came before does not matter.
+                    found[ref] = ExposedSince(published)
+                else:
+                    earlier[ref] = change.row
             else:
                 found[ref] = ExposedSince(change.begin)
         open_rows = earlier

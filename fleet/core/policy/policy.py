@@ -160,6 +160,11 @@ class Pool(Struct, frozen=True):
         """Returns whether clusters and selector of the pool match a node of this cluster."""
         return (not self.clusters or cluster in self.clusters) and self.selector.matches(node.labels)
 
+    @property
+    def has_hooks_before(self) -> bool:
+        """Returns whether hooks run before each node, whose work fleet cannot take back."""
+        return bool(self.hooks and self.hooks.before)
+
     def failures(self, nodes: int) -> int:
         """Returns how many failed nodes halt a rollout that has so many nodes of the pool."""
         limit = self.failure_limit

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import Struct
 
 
@@ -15,3 +17,12 @@ class Leadership(Struct, frozen=True):
     """Grows by one at each change of holder. The journal refuses entries of an older epoch."""
     place: str = ""
     """The last entry of the holder's journal when the lease of a cluster was last renewed (`JournalEntry.place`)."""
+
+
+class LeaseSighting(Struct, frozen=True):
+    """A renewal of a cluster's lease, as a controller has seen it."""
+
+    renewal: Any
+    """What tells this renewal from any other; only the kind of cluster that it is from can compare it."""
+    since: float
+    """When it was seen first, in seconds of this process's monotonic clock."""

@@ -9,6 +9,7 @@ from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
+from fleet.core.objects.known_node import KnownNode
 from fleet.core.objects.machine import EtcChanges, Machine
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.policy.policy import Policy, Pool
@@ -95,31 +96,13 @@ WIDE: tuple[tuple[str, str], ...] = (
 """The columns of `fleet status -o wide`, from left to right: the head, and the field of `StatusNode` below it."""
 
 
-class KnownNode(Struct, frozen=True, gc=False):
-    """The inventory's knowledge of one node."""
-
-    cluster: str
-    site: str
-    name: str
-    node: Node | None
-    """None: the cluster has no such node (any more), and only the machine is known."""
-    machine: Machine | None = None
-    pods: int | None = 0
-    """None: not known, as at a past moment."""
-    since: datetime | None = None
-    """When the booted release began to run. None: not known."""
-    last_seen: datetime | None = None
-
-    @property
-    def ref(self) -> NodeRef:
-        return NodeRef(self.cluster, self.name)
-
-
 class RolloutPart(Struct, frozen=True, gc=False):
     """A node's part in the last rollout that contains the node."""
 
     rollout: Rollout
     run: Run
+    active: bool
+    """Whether the rollout is active."""
     held: tuple[Held, ...] = ()
     held_since: datetime | None = None
 
@@ -132,10 +115,11 @@ def parts_of(
     """Returns each node's part in the last rollout that has touched the node or has yet to."""
     parts: dict[NodeRef, RolloutPart] = {}
     for rollout in rollouts:
+        active = rollout.active
         for ref, run in rollout.runs.items():
             if run.step is not Step.CANCELLED:
-                waits = held.get(ref, ()) if rollout.active else ()
-                parts[ref] = RolloutPart(rollout, run, waits, held_since.get(ref))
+                waits = held.get(ref, ()) if active else ()
+                parts[ref] = RolloutPart(rollout, run, active, waits, held_since.get(ref))
     return parts
 
 
@@ -196,16 +180,24 @@ NO_MACHINE = Machine("")
 NO_RELEASE = Release("")
 
 
-def describe(known: KnownNode, names: ReleaseNames, part: RolloutPart | None, reachable: bool) -> StatusNode:
+def describe(
+    known: KnownNode,
+    names: ReleaseNames,
+    part: RolloutPart | None,
+    reachable: bool,
+    last_seen: datetime | None,
+    pods: int | None,
+) -> StatusNode:
     """Returns the row of the node in the status. `names`: of the fleet's policy. `part`: the node's part in a rollout.
-    `reachable`: whether the node's cluster answers."""
+    `reachable`: whether the node's cluster answers. `last_seen`: when it answered last. `pods`: how many are bound to
+    the node; None: not known."""
     node, machine = known.node or NO_NODE, known.machine or NO_MACHINE
     pool = names.policy.pool_of(known.cluster, node) if known.node is not None else None
     target = _target(names, pool, part)
     booted, units = names.reported(machine.booted), machine.units
     state = _state(known, booted, pool, target, part, reachable)
     release = booted.release or NO_RELEASE
-    in_rollout = part is not None and (part.rollout.active or state == "failed")
+    in_rollout = part is not None and (part.active or state == "failed")
     return StatusNode(
         cluster=known.cluster,
         site=known.site,
@@ -225,9 +217,9 @@ def describe(known: KnownNode, names: ReleaseNames, part: RolloutPart | None, re
         since=_since(known, part, state),
         ready=node.ready,
         schedulable=not node.unschedulable,
-        last_seen=known.last_seen,
+        last_seen=last_seen,
         kubelet=node.kubelet,
-        pods=known.pods,
+        pods=pods,
         kernel_arguments=machine.kernel_arguments,
         layered=machine.layered,
         live_patches=machine.live_patches,
@@ -262,7 +254,7 @@ def needs_action_first(held: Iterable[Held]) -> tuple[Held, ...]:
 def _target(names: ReleaseNames, pool: Pool | None, part: RolloutPart | None) -> Release | None:
     """Returns the release that the rollout in progress brings, else the release that the policy wants, else the release
     that the last rollout brought."""
-    if part is not None and part.rollout.active:
+    if part is not None and part.active:
         return part.rollout.release
     wanted = names.target(pool) if pool is not None else None
     if wanted is None and part is not None and part.run.step is Step.DONE:
@@ -300,7 +292,7 @@ def _state_in(part: RolloutPart, patched: bool) -> NodeState | None:
     run = part.run
     if run.step is Step.FAILED and (run.slot or (run.begun is None and not patched)):
         return "failed"
-    if not part.rollout.active:
+    if not part.active:
         return None
     # This also holds while the image is written: what an operator must fix is shown without waiting for the image.
     if run.waiting and any(held.needs_action and held.reason not in HALTING for held in part.held):

@@ -8,12 +8,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+from fleet.core.objects.known_node import KnownNode
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.reporting.node_state import (
-    KnownNode,
     ReleaseNames,
     RolloutPart,
     StatusNode,
@@ -37,46 +37,73 @@ def overview(
     held: Mapping[NodeRef, tuple[Held, ...]] | None = None,
     eta: Mapping[str, int | None] | None = None,
     held_since: Mapping[NodeRef, datetime] = {},
+    pods: Mapping[NodeRef, int] | None = None,
 ) -> FleetStatus:
     """Returns the status of the fleet at `now`.
 
     `rollouts`: in the order of their starts. `held`: what each node waits for. `eta`: seconds until the end of each
-    rollout, by id. `held_since`: since when each node has been held.
+    rollout, by id. `held_since`: since when each node has been held. `pods`: how many pods are bound to each node that
+    has any; None: not known.
     """
     reachable = {cluster.name for cluster in clusters if cluster.reachable}
+    last_seen = {cluster.name: cluster.last_seen for cluster in clusters}
     parts = parts_of(rollouts, held or {}, held_since)
     names = ReleaseNames(policy)
-    nodes = [
-        describe(known_node, names, parts.get(known_node.ref), known_node.cluster in reachable)
-        for known_node in known_nodes
+    described = [
+        _described(known, names, parts, known.cluster in reachable, last_seen.get(known.cluster), pods)
+        for known in known_nodes
     ]
-    nodes.sort(key=lambda node: (node.site, node.cluster, node.pool, natural(node.name)))
-    pools = (*_pools(nodes, reachable, parts, eta or {}), *_rows_without_nodes(clusters))
+    described.sort(key=_place)
+    nodes = tuple([node for node, _ in described])
+    pools = (*_pools(described, reachable, eta or {}), *_rows_without_nodes(clusters))
     ordered = sorted(pools, key=lambda row: (row.site, row.cluster, row.pool))
-    return FleetStatus(now, tuple(clusters), tuple(nodes), summary(nodes, ordered))
+    return FleetStatus(now, tuple(clusters), nodes, summary(nodes, ordered))
+
+
+Described = tuple[StatusNode, RolloutPart | None]
+"""The row of a node, and its part in a rollout."""
+
+
+def _described(
+    known: KnownNode,
+    names: ReleaseNames,
+    parts: Mapping[NodeRef, RolloutPart],
+    reachable: bool,
+    last_seen: datetime | None,
+    pods: Mapping[NodeRef, int] | None,
+) -> Described:
+    ref = known.ref
+    part = parts.get(ref)
+    count = None if pods is None else pods.get(ref, 0)
+    return describe(known, names, part, reachable, last_seen, count), part
+
+
+def _place(described: Described) -> tuple[str, str, str, list[str | int]]:
+    node = described[0]
+    return node.site, node.cluster, node.pool, natural(node.name)
 
 
 def _pools(
-    nodes: Iterable[StatusNode],
+    described: Iterable[Described],
     reachable: set[str],
-    parts: Mapping[NodeRef, RolloutPart],
     eta: Mapping[str, int | None],
 ) -> Iterable[StatusPool]:
     """Yields one row for each pool in each reachable cluster."""
-    groups: dict[tuple[str, str, str], list[StatusNode]] = {}
-    for node in nodes:
+    groups: dict[tuple[str, str, str], list[Described]] = {}
+    for each in described:
+        node = each[0]
         if node.cluster in reachable and node.state != "orphan":
-            groups.setdefault((node.site, node.cluster, node.pool), []).append(node)
+            groups.setdefault((node.site, node.cluster, node.pool), []).append(each)
     for (site, cluster, pool), members in groups.items():
-        targets = Counter(node.target for node in members if node.target)
-        own = [parts[ref] for node in members if (ref := NodeRef(cluster, node.name)) in parts]
-        active = next((part.rollout for part in reversed(own) if part.rollout.active), None)
+        targets = Counter([node.target for node, _ in members if node.target])
+        own = [part for _, part in members if part is not None]
+        active = next((part.rollout for part in reversed(own) if part.active), None)
         yield StatusPool(
             site=site,
             cluster=cluster,
             pool=pool,
             nodes=len(members),
-            patched=sum(node.state == "patched" for node in members),
+            patched=sum(node.state == "patched" for node, _ in members),
             target=targets.most_common(1)[0][0] if targets else "",
             rollout=active.id if active is not None else "",
             rollout_state=str(active.state) if active is not None else "",

@@ -44,6 +44,7 @@ class RunCheckpoint(Struct, frozen=True, gc=False, array_like=True, omit_default
     labels: dict[str, str | None] = {}
     etcd: dict[str, str] = {}
     etcd_after: dict[str, str] = {}
+    comes_again: bool = False
 
 
 class RolloutCheckpoint(Struct, frozen=True, omit_defaults=True):

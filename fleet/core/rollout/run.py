@@ -32,7 +32,7 @@ class Run(Struct, frozen=True, gc=False):
     boot_id: str = ""
     """The boot id before the reboot."""
     why: str = ""
-    """Why the run failed or was cancelled."""
+    """Why the run failed, was cancelled or waits again."""
     attempts: int = 0
     daemons: tuple[str, ...] = ()
     """DaemonSets whose pods were Ready on the node before the reboot."""
@@ -61,6 +61,8 @@ class Run(Struct, frozen=True, gc=False):
     """The version of etcd that the node's voter ran before the reboot, by quorum group."""
     etcd_after: dict[str, str] = {}
     """The version of etcd that the node's voter ran after the soak, by quorum group."""
+    comes_again: bool = False
+    """True: budgets have let nothing go for too long. The node is given back, and the run waits for its slot again."""
 
     @property
     def node(self) -> NodeRef:
@@ -89,7 +91,7 @@ def after_step(run: Run, ended: StepFinished, at: datetime) -> Run:
         begun=at if step is Step.CORDON else run.begun,
         slot=step in HAS_SLOT or (run.slot and step is Step.FAILED),
         boot_id=_value_or(ended.boot_id, run.boot_id),
-        why=_value_or(ended.why, run.why),
+        why="" if step is Step.CORDON else _value_or(ended.why, run.why),
         daemons=tuple(_value_or(ended.daemons, run.daemons)),
         proof=_value_or(ended.proof, run.proof),
         rolled_back=_value_or(ended.rolled_back, run.rolled_back),
@@ -102,6 +104,7 @@ def after_step(run: Run, ended: StepFinished, at: datetime) -> Run:
         labels=_value_or(ended.labels, run.labels),
         etcd=_value_or(ended.etcd, run.etcd),
         etcd_after=_value_or(ended.etcd_after, run.etcd_after),
+        comes_again=step is Step.RETURN and ended.turn is StepResult.BACK,
     )
 
 

@@ -23,7 +23,8 @@ class Step(StrEnum):
     SOAK = "soak"
     DONE = "done"
     RETURN = "return"
-    """The run failed or was aborted before its reboot and gives the node back: the node is uncordoned."""
+    """The run failed, was aborted or waited for budgets in vain before its reboot, and gives the node back: the node is
+    uncordoned."""
     FAILED = "failed"
     CANCELLED = "cancelled"
     """An abort came before the run had rebooted the node, or the owner of the node removed the node at any time."""
@@ -37,8 +38,8 @@ class StepResult(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     BACK = "back"
-    """Another party has cordoned the node first: the run waits again, without a slot. Or another party has uncordoned
-    the node before its reboot: the node is drained again."""
+    """Another party has cordoned the node first, or budgets have let nothing go for too long: the run waits again, without
+    a slot. Or another party has uncordoned the node before its reboot: the node is drained again."""
     GONE = "gone"
     """The owner of the node has removed the node, or another machine has its name. Nothing has failed."""
 
@@ -73,6 +74,7 @@ NEXT: Mapping[Step, Mapping[StepResult, Step]] = {
         StepResult.DONE: Step.REBOOT,
         StepResult.FAILED: Step.RETURN,
         StepResult.CANCELLED: Step.RETURN,
+        StepResult.BACK: Step.RETURN,
         StepResult.GONE: Step.CANCELLED,
     },
     Step.REBOOT: {
@@ -97,6 +99,7 @@ NEXT: Mapping[Step, Mapping[StepResult, Step]] = {
         StepResult.DONE: Step.FAILED,
         StepResult.FAILED: Step.FAILED,
         StepResult.CANCELLED: Step.CANCELLED,
+        StepResult.BACK: Step.STAGED,
     },
     Step.DONE: {},
     Step.FAILED: {},

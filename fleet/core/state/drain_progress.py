@@ -64,6 +64,10 @@ class DrainProgress:
         """Returns when the last eviction of the workload's pods from the node was issued, by this controller."""
         return self._last_eviction.get(ref, {}).get(workload)
 
+    def latest_eviction(self, ref: NodeRef) -> datetime | None:
+        """Returns when the last eviction from the node was issued, by this controller."""
+        return max(self._last_eviction.get(ref, {}).values(), default=None)
+
     def eviction_issued(self, ref: NodeRef, workload: str, now: datetime) -> None:
         """Records that a pod of this workload is evicted."""
         self._last_eviction.setdefault(ref, {})[workload] = now

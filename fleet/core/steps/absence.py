@@ -77,7 +77,7 @@ def node_replaced(
 
 def _result_of_return(run: Run) -> StepResult:
     """Returns how a run ends whose node is gone before it was given back: as it would have ended otherwise."""
-    return StepResult.CANCELLED if run.cancelled else StepResult.FAILED
+    return StepResult.CANCELLED if run.cancelled or run.comes_again else StepResult.FAILED
 
 
 def _moment(at: datetime) -> str:

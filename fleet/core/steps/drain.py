@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from fleet.core.guards import gates
 from fleet.core.guards.guards import Moment, held_at
 from fleet.core.guards.pods import capacity
+from fleet.core.guards.pods.budgets import BY_BUDGETS
 from fleet.core.objects import identity
 from fleet.core.policy.hooks.hook import HookMoment
 from fleet.core.records.held import Held
@@ -24,6 +26,9 @@ SETTLE = timedelta(seconds=2)
 """A pod bound just before the cordon may be seen after it: watches of different kinds have no common order."""
 MOST_NAMED = 5
 """The number of pods that the message of a failed drain names."""
+PATIENCE = 600
+"""The seconds for which a drained node waits for budgets that let none of its pods go; at most half of the drain's
+timeout. A pod that is merely starting is Ready sooner."""
 CORDON_ATTEMPTS = 4
 """The number of attempts after which the run fails: a server's error may pass, a missing permission does not."""
 
@@ -107,16 +112,37 @@ def drain(context: StepContext) -> StepEnd | None:
     try:
         pods = wave.pods if wave is not None else ()
         last = capacity.last(context.node.name, view, [pod for pod, _ in pods])
-        going = (pod for pod, _ in pods if pod.uid not in last)
+        going = [pod for pod, _ in pods if pod.uid not in last]
         waits = [held for pod in going if (held := evict(context, pod))]
     except ComesBackError as error:
         return failed(str(error))
+    if going and len(waits) == len(going) and (why := _waited_in_vain(context, waits)):
+        for pod in going:
+            for ref in view.budget_index.refs_of(pod):
+                view.pending_evictions.give_up(ref)
+        return StepEnd(StepResult.BACK, {"why": why})
     context.hold(*waits)
     if waits:
         context.recheck()
     if left or context.in_flight("cordon"):
         return None
     return _ready_to_reboot(context)
+
+
+def _waited_in_vain(context: StepContext, waits: Sequence[Held]) -> str:
+    """Returns why the node is given back although nothing has failed: no budget has let any of its pods go for too long.
+    Empty: the node waits on.
+
+    The run then waits for its slot again, so that a pod that does not become Ready keeps no node cordoned. `waits`: what
+    each pod waits for.
+    """
+    pool = context.rollout.pool(context.run)
+    if pool.has_hooks_before or any(held.reason not in BY_BUDGETS for held in waits):
+        return ""
+    patience = min(PATIENCE, pool.drain.timeout_seconds // 2)
+    if not context.expired(patience, context.state.drains.latest_eviction(context.ref)):
+        return ""
+    return f"no pod could be evicted for {patience} s: {waits[0].message}"
 
 
 def _wait_or_give_back(context: StepContext, held: Held) -> StepEnd | None:

@@ -21,7 +21,7 @@ from fleet.core.steps.reboot import newly_failed
 
 
 def uncordon(context: StepContext) -> StepEnd | None:
-    """Puts the node back into service: it is upgraded and proven, or its run failed or was aborted before the reboot."""
+    """Puts the node back into service: it is upgraded and proven, or its run ended or went back before the reboot."""
     after = context.run.step is Step.UNCORDON
     waits = run_hooks(context, HookMoment.AFTER_NODE) if after else None
     if isinstance(waits, str):
@@ -34,9 +34,15 @@ def uncordon(context: StepContext) -> StepEnd | None:
     if after and context.rollout.pool(context.run).hooks:
         context.hold()
     if not context.has_our_marks:
-        return StepEnd(StepResult.CANCELLED if context.run.cancelled else StepResult.DONE)
+        return StepEnd(_end_of(context.run))
     context.request_uncordon()
     return None
+
+
+def _end_of(run: Run) -> StepResult:
+    if run.cancelled:
+        return StepResult.CANCELLED
+    return StepResult.BACK if run.comes_again else StepResult.DONE
 
 
 def soak(context: StepContext) -> StepEnd | None:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from fleet.core.records.errors import FleetError
-from fleet.core.records.leadership import Leadership
+from fleet.core.records.leadership import Leadership, LeaseSighting
 from fleet.kube.client.retry import retry_on_conflict
 from fleet.kube.client.transport import Transport
 from fleet.kube.objects.errors import ApiRequest, ConflictError, NotFoundError, decoded
@@ -72,10 +72,8 @@ class LeaseClient:
         self._transport = transport
         self._clock = clock
         self._cluster = cluster
-        self._seen: LeaseSpec | None = None
-        """The last observed renewal."""
-        self._seen_at = 0.0
-        """When that renewal was first observed, in seconds of the event loop's clock."""
+        self._seen: LeaseSighting | None = None
+        """The last observed renewal, and when it was first observed by the event loop's clock."""
 
     async def attempt(
         self, identity: str, seconds: int, abandoned: Callable[[str], bool], place: str = ""
@@ -113,11 +111,23 @@ class LeaseClient:
         found = await self._read()
         return "" if found is None else found.place
 
+    async def see(self) -> LeaseSighting | None:
+        """Returns the last renewal, and since when it has been the last one. Raises FleetError."""
+        found = await self._read()
+        return None if found is None else self._sighting(found)
+
+    def recall(self, sighting: LeaseSighting) -> None:
+        """Takes over what another client of the same lease has seen."""
+        self._seen = sighting
+
+    def _sighting(self, found: LeaseWire) -> LeaseSighting:
+        if self._seen is None or self._seen.renewal != found.spec:
+            self._seen = LeaseSighting(found.spec, asyncio.get_running_loop().time())
+        return self._seen
+
     def _may_take(self, found: LeaseWire, identity: str, abandoned: Callable[[str], bool]) -> bool:
-        now = asyncio.get_running_loop().time()
-        if self._seen != found.spec:
-            self._seen, self._seen_at = found.spec, now
-        expired = now - self._seen_at >= (found.spec.lease_duration_seconds or 0)
+        since = self._sighting(found).since
+        expired = asyncio.get_running_loop().time() - since >= (found.spec.lease_duration_seconds or 0)
         holder = found.holder
         return not holder or holder == identity or expired or abandoned(holder)
 

@@ -104,7 +104,9 @@ def _change(row: Row, reader: _Reader) -> SoftwareChange:
         # The oldest row remembers since when its release has run, though rows before it were deleted.
         return SoftwareChange(moment(next_begin if since is None else min(since, next_begin)))
     unbroken = end == next_begin and reader.same_machine(profile, next_profile)
-    return SoftwareChange(moment(next_begin), HistoryRow(node, begin), reader.software(row), unbroken)
+    return SoftwareChange(
+        moment(next_begin), HistoryRow(node, begin), reader.software(row), moment(begin), unbroken
+    )
 
 
 class _NodePart(Struct, frozen=True, gc=False):
@@ -140,7 +142,14 @@ class _Reader:
 
     def load(self, transaction: Transaction, rows: Sequence[Row]) -> None:
         """Reads the documents of these rows, as far as they were not read before."""
-        identities = {ident for row in rows if row[5] != row[6] for ident in row[5:7] if ident is not None}
+        # Only where another row came before is it asked whether both are of one machine.
+        identities = {
+            ident
+            for row in rows
+            if row[1] is not None and row[2] == row[3] and row[5] != row[6]
+            for ident in row[5:7]
+            if ident is not None
+        }
         identities -= self._identities.keys()
         nodes, machines, profiles = ({row[column] for row in rows} for column in (7, 8, 9))
         nodes, machines, profiles = (

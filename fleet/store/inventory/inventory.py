@@ -8,13 +8,14 @@ from operator import itemgetter
 from typing import Any
 
 from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.known_node import KnownNode
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import SITE_LABEL, Node, NodeRef
 from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.errors import UsageError
 from fleet.core.records.retention import Retention
 from fleet.core.rollout.event import ClusterObject
-from fleet.store.db.database import Row, SqlDatabase, Transaction, in_utc, moment, moment_or_none
+from fleet.store.db.database import SqlDatabase, Transaction, in_utc, moment, moment_or_none
 from fleet.store.history import contacts, intervals, parts, reading
 from fleet.store.inventory import clusters, facts, sources
 from fleet.store.inventory.facts import Changes, Writing
@@ -30,7 +31,7 @@ from fleet.store.inventory.kinds import (
     FactKind,
     T,
 )
-from fleet.store.inventory.node_row import NodeRow, PastNode
+from fleet.store.inventory.past_node import PastNode
 
 FORGOTTEN_AT_ONCE = 2000
 """The most rows of each kind that are deleted in one transaction, which other writers wait for."""
@@ -97,28 +98,37 @@ class SqlInventory:
             intervals.write(transaction, writing, _names(news))
         return changes
 
-    def nodes(self, *, cluster: str | None = None) -> list[NodeRow]:
+    def nodes(self, *, cluster: str | None = None) -> list[KnownNode]:
         """Returns the nodes, and machines without a node, as they were seen last."""
         with self._database.read() as transaction:
             sites = _sites(transaction)
             rows = reading.now(transaction, cluster)
-            pods = _pods(transaction, cluster)
         rows.sort(key=itemgetter(0, 1))
         # Many nodes were upgraded, or seen first, at the same moment.
         moments = {bound: moment_or_none(bound) for bound in {row[2] for row in rows}}
         return [
-            _node_row(
-                (of, name),
+            _known_node(
+                of,
+                name,
                 sites,
                 None if node is None else NODE.thing(node, node_state),
                 None if machine is None else MACHINE.thing(machine, machine_state),
-                pods.get((of, name), 0),
                 moments[since],
             )
             for of, name, since, node, node_state, machine, machine_state in rows
         ]
 
-    def nodes_at(self, at: datetime, *, cluster: str | None = None) -> list[NodeRow]:
+    def pods(self, *, cluster: str | None = None) -> dict[NodeRef, int]:
+        """Returns how many pods are bound to each node that has any."""
+        where = "" if cluster is None else "WHERE cluster = ? "
+        with self._database.read() as transaction:
+            rows = transaction.all(
+                f"SELECT cluster, node, count(*) FROM pod {where}GROUP BY cluster, node",  # noqa: S608
+                [] if cluster is None else [cluster],
+            )
+        return {NodeRef(name, node): count for name, node, count in rows}
+
+    def nodes_at(self, at: datetime, *, cluster: str | None = None) -> list[KnownNode]:
         """Returns the nodes, and machines without a node, as they were known at a past moment.
 
         What machines were asked to do and their systemd units have no history: they are None.
@@ -127,12 +137,12 @@ class SqlInventory:
             sites = _sites(transaction)
             rows = reading.as_of(transaction, cluster, self._database.bind(at), parts.COLUMNS)
         return [
-            _node_row(
-                row[:2],
+            _known_node(
+                row[0],
+                row[1],
                 sites,
                 parts.node_of(row[3:]),
                 parts.machine_of(row[3:]),
-                None,
                 moment_or_none(row[2]),
             )
             for row in sorted(rows, key=lambda row: row[:2])
@@ -280,29 +290,18 @@ def _sites(transaction: Transaction) -> dict[str, str]:
     return dict(transaction.all("SELECT cluster, site FROM cluster_site WHERE position = 0"))
 
 
-def _pods(transaction: Transaction, cluster: str | None) -> dict[tuple[str, str], int]:
-    """Returns how many pods are bound to each node."""
-    where = "" if cluster is None else "WHERE cluster = ? "
-    rows = transaction.all(
-        f"SELECT cluster, node, count(*) FROM pod {where}GROUP BY cluster, node",  # noqa: S608
-        [] if cluster is None else [cluster],
-    )
-    return {(name, node): count for name, node, count in rows}
-
-
-def _node_row(
-    key: Row,
+def _known_node(
+    cluster: str,
+    name: str,
     sites: Mapping[str, str],
     node: Node | None,
     machine: Machine | None,
-    pods: int | None,
     since: datetime | None,
-) -> NodeRow:
-    cluster, name = key
+) -> KnownNode:
     site = sites.get(cluster, "")
     if node is not None:
         site = node.labels.get(SITE_LABEL, site)
-    return NodeRow(cluster, name, site, node, machine, pods, since)
+    return KnownNode(cluster, site, name, node, machine, since)
 
 
 def _things(transaction: Transaction, kind: FactKind[T], cluster: str) -> tuple[T, ...]:

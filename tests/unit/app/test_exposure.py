@@ -67,9 +67,24 @@ def test_exit_codes(home: Home, capsys: pytest.CaptureFixture[str], tmp_path: Pa
     assert run([*where, QUESTION, "-o", "json"]) == 4
     (answer,) = json.loads(capsys.readouterr().out)["answers"]
     assert answer["counts"]["affected"] == 2
-    for form in ("table", "wide", "csv", "vex"):
+    for form in ("table", "wide", "csv"):
         assert run([*where, QUESTION, "-o", form]) == 4
     assert OLD.kernel in capsys.readouterr().out
+
+
+def test_openvex_is_about_a_vulnerability_with_a_name(
+    home: Home, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    silent = tmp_path / "silent.json"
+    silent.write_text('{"id": "X-1", "affected": []}')
+    where = ["--home", str(home.path), "exposure", "-o", "vex"]
+    assert run([*where, "--advisory", str(silent)]) == 5
+    document = json.loads(capsys.readouterr().out)
+    assert {each["vulnerability"]["name"] for each in document["statements"]} == {"X-1"}
+    for condition_ in ([QUESTION], ["--version", OLD.version], ["--package", "openssl"]):
+        assert run([*where, "--advisory", str(silent), *condition_]) == 2
+        shown = capsys.readouterr()
+        assert (shown.out, "--advisory FILE" in shown.err) == ("", True)
 
 
 def test_advisory_that_cannot_be_read_is_refused_by_its_name(tmp_path: Path) -> None:

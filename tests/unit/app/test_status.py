@@ -66,6 +66,13 @@ def test_filters_without_a_match_list_the_known_values(
     assert set(refused.value.hint.removeprefix("known: ").split(", ")) == there
 
 
+def test_pods_are_counted_only_for_those_who_ask(tmp_path: Path) -> None:
+    home = two_sites(tmp_path)
+    counted = {node.name: node.pods for node in fleet_status(home).nodes}
+    assert any(counted.values()) and not all(counted.values())
+    assert {node.pods for node in fleet_status(home, count_pods=False).nodes} == {None}
+
+
 def test_site_of_some_nodes_of_a_cluster_includes_the_cluster(tmp_path: Path) -> None:
     status = fleet_status(two_sites(tmp_path))
     assert {cluster.name: set(cluster.sites) for cluster in status.clusters} == {

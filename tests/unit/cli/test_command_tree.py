@@ -13,9 +13,8 @@ from typer.models import OptionInfo
 
 from fleet.cli.command_tree import PlainValues, command_tree, first_word
 from fleet.cli.line import GLOBAL
-from fleet.cli.registry import app
 
-WHOLE: Any = command_tree(app, "")
+WHOLE: Any = command_tree("")
 VALUES: tuple[Any, ...] = (
     *(None, "", "text", "json", "-", "7", "-1", "0.5", "x y", 7, 0.5, True, False, b"bytes"),
     *((), ("a", "b"), ["7"], ("json", "text"), Path("x")),
@@ -40,14 +39,14 @@ def _help(program: Any, path: tuple[str, ...], capsys: pytest.CaptureFixture[str
 def test_each_command_has_the_help_that_it_has_in_the_whole_program(
     path: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    narrow: Any = command_tree(app, path[0])
+    narrow: Any = command_tree(path[0])
     assert path[0] == "demo" or list(narrow.commands) == [path[0]]
     assert _help(narrow, path, capsys) == _help(WHOLE, path, capsys)
 
 
 @pytest.mark.parametrize("word", ["", "staus", "--help"])
 def test_a_word_that_names_no_command_gets_the_whole_program(word: str) -> None:
-    program: Any = command_tree(app, word)
+    program: Any = command_tree(word)
     assert list(program.commands) == list(WHOLE.commands)
 
 
@@ -98,5 +97,5 @@ def test_an_existing_path_is_converted_and_one_that_is_missing_left_to_typer(tmp
 
 
 def test_demo_has_the_commands_that_it_runs() -> None:
-    demo: Any = command_tree(app, "demo")
+    demo: Any = command_tree("demo")
     assert set(demo.commands) == set(WHOLE.commands)

@@ -11,7 +11,7 @@ import pytest
 from typer.main import get_command
 
 from fleet.cli.main import run
-from fleet.cli.registry import app
+from fleet.cli.registry import program
 from tests.unit.app.homes import POLICY, a_home, small_cluster
 
 ELSEWHERE = {
@@ -86,7 +86,7 @@ def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]
             yield " ".join((*path, name)), command
 
 
-COMMANDS = dict(commands(get_command(app)))
+COMMANDS = dict(commands(get_command(program())))
 HERE = sorted(set(COMMANDS) - set(ELSEWHERE))
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from typer.testing import CliRunner
 
-from fleet.cli.registry import app
+from fleet.cli.registry import program
 from fleet.core.records.errors import UsageError
 
 
 def outcome(*arguments: str) -> str:
-    result = CliRunner().invoke(app, ["lab", "simulate", *arguments], catch_exceptions=False)
+    result = CliRunner().invoke(program("lab"), ["lab", "simulate", *arguments], catch_exceptions=False)
     assert result.exit_code == 0
     return result.stdout
 
@@ -33,8 +33,8 @@ def test_many_seeds_are_summarised() -> None:
 @pytest.mark.parametrize("only", ["99", "x", "-1"])
 def test_faults_that_a_seed_does_not_have_are_refused(only: str) -> None:
     with pytest.raises(UsageError):
-        CliRunner().invoke(app, ["lab", "simulate", "--only", only], catch_exceptions=False)
+        CliRunner().invoke(program("lab"), ["lab", "simulate", "--only", only], catch_exceptions=False)
     with pytest.raises(UsageError):
         CliRunner().invoke(
-            app, ["lab", "simulate", "--only", "1", "--histories", "2"], catch_exceptions=False
+            program("lab"), ["lab", "simulate", "--only", "1", "--histories", "2"], catch_exceptions=False
         )

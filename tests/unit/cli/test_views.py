@@ -17,6 +17,7 @@ from fleet.cli.views.plan.overview import plan_overview
 from fleet.cli.views.plan.timeline import plan_timeline
 from fleet.cli.views.rollout_page import rollout as rollout_view
 from fleet.cli.views.rollout_page.live import stuck
+from fleet.core.objects.known_node import KnownNode
 from fleet.core.objects.machine import EtcChanges
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.estimates import ENOUGH_TO_SPREAD, DurationEstimates
@@ -27,7 +28,7 @@ from fleet.core.quorum.quorum import Link, Member, QuorumRule
 from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalRecord
 from fleet.core.records.reasons.reason import Reason
-from fleet.core.reporting.node_state import KnownNode, StatusNode, parts_of
+from fleet.core.reporting.node_state import StatusNode, parts_of
 from fleet.core.reporting.node_timeline import NodeTimeline
 from fleet.core.reporting.overview import overview
 from fleet.core.reporting.selection import Selection, select
@@ -84,8 +85,7 @@ class RolloutRun:
         snapshot = self.story.models["east"].snapshot(self.now)
         machines = {machine.name: machine for machine in snapshot.machines}
         known = [
-            KnownNode("east", "fra", node.name, node, machines[node.name], 3, START, self.now)
-            for node in snapshot.nodes
+            KnownNode("east", "fra", node.name, node, machines[node.name], START) for node in snapshot.nodes
         ]
         away = self.now - timedelta(minutes=14)
         clusters = [
@@ -93,7 +93,8 @@ class RolloutRun:
             StatusCluster("edge-3", ("sin",), False, away, "connection refused", nodes=9),
         ]
         rollouts = [self.story.rollout]
-        return overview(self.now, clusters, known, POLICY, rollouts, self.held, {"r-1": self.eta})
+        pods = {node.ref: 3 for node in known}
+        return overview(self.now, clusters, known, POLICY, rollouts, self.held, {"r-1": self.eta}, pods=pods)
 
 
 def shown(view: Text) -> str:

@@ -6,12 +6,12 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
+from fleet.core.objects.known_node import KnownNode
 from fleet.core.objects.machine import Units
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import Release
-from fleet.core.reporting.node_state import KnownNode
 from fleet.core.reporting.overview import natural, overview
 from fleet.core.reporting.selection import Selection, select
 from fleet.core.reporting.status import FleetStatus, StatusCluster
@@ -25,7 +25,7 @@ EAST = StatusCluster("east", ("fra",), True, START, nodes=1)
 
 
 def known(node: Node, booted: Release = OLD, cluster: str = "east") -> KnownNode:
-    return KnownNode(cluster, "fra", node.name, node, a_machine(node, booted), since=START, last_seen=START)
+    return KnownNode(cluster, "fra", node.name, node, a_machine(node, booted), since=START)
 
 
 def a_rollout(*runs: Run, ended: bool = False) -> Rollout:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.objects.node import Node, NodeRef
+from fleet.core.objects.node import Node, NodeRef, Toleration
 from fleet.core.objects.placement import HOSTNAME_LABEL
 from fleet.core.objects.pod import Pod
-from fleet.core.policy.policy import Amount, Limits
+from fleet.core.policy.policy import Amount, Limits, Policy
+from fleet.core.policy.treatment import CAPI_LABEL
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
-from fleet.core.rollout.action import Cordon
+from fleet.core.rollout.action import Cordon, Evict, Reboot
 from fleet.core.rollout.steps import Step
 from fleet.core.state.own_pod import DatabasePlace, OwnPod
 from fleet.drivers.leadership import handing_over
@@ -20,6 +21,8 @@ from tests.simulated_rollout import SimulatedRollout
 
 POLICY = a_policy(a_pool(limits=Limits(max_unavailable=Amount(1))))
 NAME = "fleet-controller"
+SKIP = {CAPI_LABEL: "skip"}
+CORDONS = (Toleration("node.kubernetes.io/unschedulable", "Exists", effect="NoSchedule"),)
 
 
 def nodes(count: int) -> list[Node]:
@@ -34,13 +37,25 @@ def a_story(
     standby: bool = True,
     selector: dict[str, str] | None = None,
     together: bool = False,
+    labels: dict[str, str] | None = None,
+    tolerations: tuple[Toleration, ...] = (),
+    policy: Policy = POLICY,
 ) -> SimulatedRollout:
     """A rollout on that many nodes, of a controller in the pod on n-1 of a Deployment with so many replicas. `standby`:
     the other replicas are Ready. `together`: all are on n-1."""
     hosts = hosts or nodes(count)
     workloads, pods = a_deployment(NAME, replicas, hosts[:1] if together else hosts, "fleet-system")
-    pods = [replace(each, ready=standby or each is pods[0], node_selector=selector or {}) for each in pods]
-    story = SimulatedRollout([a_snapshot(hosts, (workloads, pods))], POLICY)
+    pods = [
+        replace(
+            each,
+            ready=standby or each is pods[0],
+            node_selector=selector or {},
+            labels={**each.labels, **(labels or {})},
+            tolerations=tolerations,
+        )
+        for each in pods
+    ]
+    story = SimulatedRollout([a_snapshot(hosts, (workloads, pods))], policy)
     lead(story, pods[0], database)
     story.start()
     return story
@@ -168,11 +183,78 @@ def test_replicas_with_a_file_each_do_not_take_over_from_each_other() -> None:
 
 
 def test_pod_that_no_other_node_takes_holds_the_own_node() -> None:
-    hosts = [replace(node, labels={**node.labels, HOSTNAME_LABEL: node.name}) for node in nodes(2)]
-    story = a_story(2, 1, "volume", hosts=hosts, selector={HOSTNAME_LABEL: "n-1"})
+    story = a_story(2, 1, "volume", hosts=tied(2), selector={HOSTNAME_LABEL: "n-1"})
     story.run(7200)
     assert others_done(story) and story.run_of("n-1").step is Step.STAGED
     assert Reason.CONTROLLER_STAYS in reasons(story)
+
+
+def tied(count: int) -> list[Node]:
+    return [replace(node, labels={**node.labels, HOSTNAME_LABEL: node.name}) for node in nodes(count)]
+
+
+@pytest.mark.parametrize("selector", [{}, {HOSTNAME_LABEL: "n-1"}])
+def test_pod_that_stays_goes_down_with_its_node_which_the_next_controller_proves(
+    selector: dict[str, str],
+) -> None:
+    story = a_story(3, 1, "volume", hosts=tied(3), selector=selector, labels=SKIP, tolerations=CORDONS)
+    pod = controllers(story)[0]
+    story.run(until=lambda: any(isinstance(done, Reboot) and on_own(done) for _, done, _ in story.performed))
+    assert others_done(story) and story.run_of("n-1").step is Step.REBOOT
+    (reboot,) = (done for _, done, _ in story.performed if isinstance(done, Reboot) and on_own(done))
+    assert reboot.staying == (pod.uid,)
+    # Nobody decides anything before the node is back, and the pod with it.
+    model = story.models["east"]
+    while (due := model.next_at()) is not None:
+        story.at = due
+        model.advance(story.at)
+    lead(story, pod, "volume")
+    assert story.run_of("n-1").step is Step.REBOOT
+    story.run()
+    assert {run.step for run in story.rollout.runs.values()} == {Step.DONE}
+    assert not any(isinstance(done, Evict) and done.pod_uid == pod.uid for _, done, _ in story.performed)
+    rebooted = [done.node.name for _, done, _ in story.performed if isinstance(done, Reboot)]
+    assert sorted(rebooted) == ["n-1", "n-2", "n-3"]
+
+
+def on_own(action: Reboot) -> bool:
+    return action.node.name == "n-1"
+
+
+@pytest.mark.parametrize(("labels", "tolerations"), [(SKIP, ()), ({}, CORDONS)])
+def test_pinned_pod_that_might_not_come_back_to_a_cordoned_node_holds_the_own_node(
+    labels: dict[str, str], tolerations: tuple[Toleration, ...]
+) -> None:
+    story = a_story(
+        2,
+        1,
+        "volume",
+        hosts=tied(2),
+        selector={HOSTNAME_LABEL: "n-1"},
+        labels=labels,
+        tolerations=tolerations,
+    )
+    story.run(7200)
+    assert others_done(story) and story.run_of("n-1").step is Step.STAGED
+    assert Reason.CONTROLLER_STAYS in reasons(story)
+
+
+def test_pod_that_stays_goes_down_once_no_other_node_is_in_work() -> None:
+    policy = a_policy(a_pool(limits=Limits(max_unavailable=Amount(3))))
+    story = a_story(3, 1, "volume", labels=SKIP, tolerations=CORDONS, policy=policy)
+    story.run(until=lambda: reasons(story) == [Reason.OTHERS_FIRST])
+    (held,) = why(story)
+    assert (held.params["count"], held.needs_action) == (2, False)
+    story.run(until=lambda: story.run_of("n-1").step is Step.CORDON)
+    assert others_done(story)
+    story.run()
+    assert {run.step for run in story.rollout.runs.values()} == {Step.DONE}
+
+
+def test_pod_that_stays_with_a_database_that_a_new_pod_would_not_have_holds_the_own_node() -> None:
+    story = a_story(2, 1, "pod", labels=SKIP, tolerations=CORDONS)
+    story.run(until=lambda: waits_alone(story, Reason.CONTROLLER_DATA))
+    assert waits_alone(story, Reason.CONTROLLER_DATA)
 
 
 def test_pod_of_the_same_name_in_another_cluster_is_not_the_controller() -> None:

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, cast
 
-from fleet.core.records.errors import ForbiddenError, StoreError
-from fleet.core.records.leadership import Leadership
-from fleet.drivers.leadership import FIRST_PAUSE, LONGEST_PAUSE, ClusterLease, HandOvers, until_led
+import pytest
+
+from fleet.core.records.errors import ForbiddenError, StoreError, UnreachableError
+from fleet.core.records.leadership import Leadership, LeaseSighting
+from fleet.drivers.leadership import (
+    FIRST_PAUSE,
+    LONGEST_PAUSE,
+    ClusterLease,
+    HandOvers,
+    LeaseWatch,
+    until_led,
+    wait_for,
+)
+from fleet.drivers.pipeline import ClusterPipeline
 from fleet.drivers.ports import Cluster, DatabaseLease, Journal
 from fleet.lab.simulation.builders import START
 
@@ -119,6 +131,62 @@ class Noting:
 
     async def resign(self, identity: str) -> None:
         pass
+
+
+class Watched:
+    """A cluster whose lease was renewed for the last time as `sighting` says. `away`: it does not answer any more."""
+
+    name = "east"
+
+    def __init__(self, sighting: LeaseSighting, away: bool = False) -> None:
+        self.sighting = sighting
+        self.recalled: LeaseSighting | None = None
+        self.seen = asyncio.Event()
+        self.away = away
+        self.closed = False
+
+    async def see_lease(self) -> LeaseSighting | None:
+        self.seen.set()
+        if self.away:
+            raise UnreachableError("it does not answer")
+        return self.sighting
+
+    def recall(self, sighting: LeaseSighting) -> None:
+        self.recalled = sighting
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class Expiring:
+    """The lease of a database that another controller holds until `cluster` has been looked at."""
+
+    def __init__(self, cluster: Watched) -> None:
+        self.cluster = cluster
+
+    def acquire(
+        self, identity: str, *, at: datetime, seconds: int, abandoned: Callable[[str], bool]
+    ) -> Leadership:
+        held = self.cluster.seen.is_set()
+        return Leadership(held, identity if held else "b", 2 if held else 1)
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_standby_that_comes_to_lead_knows_since_when_the_clusters_lease_was_not_renewed(away: bool) -> None:
+    async def story() -> None:
+        before, after = Watched(LeaseSighting("r-1", 5.0), away), Watched(LeaseSighting("r-1", 9.0))
+
+        async def connect() -> Mapping[str, ClusterPipeline]:
+            return {"east": ClusterPipeline(cast(Cluster, before))}
+
+        watch, waits = LeaseWatch(connect), list[str]()
+        lease = cast(DatabaseLease, Expiring(before))
+        found = await wait_for(lease, "a", lambda: START, lambda _: False, waits.append, watch)
+        assert (found.held, waits, before.closed) == (True, ["b"], True)
+        watch.recall({"east": ClusterPipeline(cast(Cluster, after))})
+        assert after.recalled == (None if away else before.sighting)
+
+    asyncio.run(asyncio.wait_for(story(), 30))
 
 
 class Reached:

@@ -17,7 +17,7 @@ from fleet.core.objects.workload import Workload
 from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import Quorum, QuorumRule, SnapshotRule
 from fleet.core.records.errors import FleetError
-from fleet.core.records.leadership import Leadership
+from fleet.core.records.leadership import Leadership, LeaseSighting
 from fleet.core.records.requests import RequestKind
 from fleet.core.rollout.action import AnyAction, MoveLeader, Outcome, Reboot, Result, SaveSnapshot
 from fleet.core.rollout.event import ClusterEvent, ClusterSynced, Deleted, Upserted
@@ -81,6 +81,12 @@ class Plain:
         self, identity: str, seconds: int, abandoned: Callable[[str], bool], place: str = ""
     ) -> Leadership:
         return Leadership(True, identity, 1)
+
+    async def see_lease(self) -> LeaseSighting | None:
+        return None
+
+    def recall(self, sighting: LeaseSighting) -> None:
+        pass
 
     async def place(self) -> str:
         return ""

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from fleet.core.records.errors import FleetError, ForbiddenError, UnreachableError
+from fleet.kube.actions.lease import LeaseClient
 from fleet.kube.cluster import KubeCluster
+from fleet.system.clock import WallClock
 from tests.kube_fake.server import ApiServer, Fault, Json
 from tests.kube_fake.world import faked
 
@@ -86,6 +88,33 @@ def test_seen_renewal_restarts_the_wait(tmp_path: Path) -> None:
         assert loop.time() - last >= 0.95
         assert loop.time() - began > 2
         assert found.epoch == 4
+
+    scenario(tmp_path, story)
+
+
+def test_expiry_counts_from_what_another_connection_has_seen(tmp_path: Path) -> None:
+    async def story(server: ApiServer, cluster: KubeCluster) -> None:
+        def connected() -> LeaseClient:
+            return LeaseClient(cluster.transport, WallClock(), "east")
+
+        await server.put(LEASES, held_by(TWO, 1))
+        standby = connected()
+        first = await standby.see()
+        while True:
+            sighting = await standby.see()
+            assert sighting is not None and sighting == first
+            if asyncio.get_running_loop().time() >= sighting.since + 1:
+                break
+            await asyncio.sleep(0.05)
+        assert not (await connected().attempt(ONE, 15, alive)).held, "this one has not seen it before"
+        assert server.objects[LEASES][KEY]["spec"]["holderIdentity"] == TWO
+        later = connected()
+        later.recall(sighting)
+        assert (await later.attempt(ONE, 15, alive)).held
+        await server.put(LEASES, held_by(TWO, 1, renewed="2026-01-01T00:00:09.000000Z"))
+        renewed = connected()
+        renewed.recall(sighting)
+        assert not (await renewed.attempt(ONE, 15, alive)).held, "it was renewed since"
 
     scenario(tmp_path, story)
 

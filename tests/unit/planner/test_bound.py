@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import Plan
+from fleet.core.policy.hooks.hook import CommandHook, Hooks
 from fleet.core.policy.policy import Amount, Limits, Policy, StageRule
 from fleet.core.policy.times.freeze import Freeze
 from fleet.core.policy.times.window import Window
@@ -68,7 +69,7 @@ def test_freeze_counts_like_a_closed_window() -> None:
 
 def test_limit_that_is_never_full_is_not_what_binds() -> None:
     """Each two of eight nodes share a budget that lets one of its two pods go: by its arithmetic the limit of four binds,
-    and budgets keep the fourth place empty."""
+    and budgets keep the fourth place empty, since nodes with hooks before them stand in no line."""
     every = [a_node(f"n-{number}") for number in range(8)]
     pairs = [(one, other) for one in every for other in every if one.name < other.name]
     workloads, pods = [], []
@@ -78,9 +79,12 @@ def test_limit_that_is_never_full_is_not_what_binds() -> None:
         pods += two
     budgets = [a_budget(f"pair-{number}", 2, 1) for number in range(len(pairs))]
     pool = a_pool(limits=Limits(Amount(4)), stage=StageRule(concurrency=99), soak_seconds=0)
+    hooked = replace(
+        pool, hooks=Hooks(before=(CommandHook(name="detach", command=("detach",), timeout_seconds=1),))
+    )
     times = replace(DurationEstimates(), pod_start=40.0)
     shared = a_snapshot(every, (workloads, pods), budgets)
-    made = make_plan(PlanRequest("", [shared], a_policy(pool), ["workers"], NEW, START, times))
+    made = make_plan(PlanRequest("", [shared], a_policy(hooked), ["workers"], NEW, START, times))
     limit = "limit of 4 for pool workers"
     assert made.bound_by.startswith(limit) and made.bound_by != limit
     assert f"no more than {made.peak_unavailable} of its 4 places" in made.bound_by

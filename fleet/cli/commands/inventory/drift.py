@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from fleet.cli.context import Format, home_of
+from fleet.cli.context import Format, home_of, without_collection
 
 Names = list[str] | None
 FOUND = 4
@@ -32,13 +32,14 @@ def drift(
     from fleet.core.reporting.selection import Selection
 
     chosen = Selection(tuple(cluster or ()), tuple(site or ()), tuple(pool or ()))
-    found = drift_of(home_of(context), chosen)
-    if output == "json":
-        show_json(found)
-    elif output == "csv":
-        show_csv(*view.cells(found))
-    else:
-        show(view.drift(found))
+    with without_collection():
+        found = drift_of(home_of(context), chosen)
+        if output == "json":
+            show_json(found)
+        elif output == "csv":
+            show_csv(*view.cells(found))
+        else:
+            show(view.drift(found))
     if found.findings:
         raise typer.Exit(FOUND)
 
@@ -53,10 +54,11 @@ def orphans(context: typer.Context, output: Format = "text") -> None:
     from fleet.cli.terminal.output import show, show_json
     from fleet.cli.views.drift import orphans as view
 
-    found = orphans_of(home_of(context))
-    if output == "json":
-        show_json(found)
-    else:
-        show(view(found))
+    with without_collection():
+        found = orphans_of(home_of(context))
+        if output == "json":
+            show_json(found)
+        else:
+            show(view(found))
     if found.findings:
         raise typer.Exit(FOUND)

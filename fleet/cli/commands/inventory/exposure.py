@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from fleet.cli.commands.moments import moment_of
-from fleet.cli.context import home_of
+from fleet.cli.context import home_of, without_collection
 
 if TYPE_CHECKING:
     from fleet.core.exposure.exposure_report import ExposureReport
@@ -76,13 +77,16 @@ def exposure(
     from fleet.core.reporting.selection import Selection
 
     questions = _questions(condition, version or (), package or (), advisory or ())
+    if output == "vex":
+        _refuse_nameless(questions)
     selection = Selection(tuple(cluster or ()), tuple(site or ()), tuple(pool or ()))
     home = home_of(context)
     moment = moment_of(home, at, "--at") if at is not None else None
-    found = find(home, questions, selection, moment, vex_statements(vex or ()))
-    if moment is not None and output in ("table", "wide"):
-        note(heading(found.at))
-    _print(found, output, past=moment is not None)
+    with without_collection():
+        found = find(home, questions, selection, moment, vex_statements(vex or ()))
+        if moment is not None and output in ("table", "wide"):
+            note(heading(found.at))
+        _print(found, output, past=moment is not None)
     if any(answer.counts["affected"] for answer in found.answers):
         raise typer.Exit(EXPOSED)
     if any(answer.counts["unknown"] for answer in found.answers):
@@ -103,6 +107,19 @@ def _questions(
     if not questions:
         raise UsageError("nothing is asked", f"give a condition, {FORM}, or --advisory FILE")
     return questions
+
+
+def _refuse_nameless(questions: Sequence[ExposureQuestion]) -> None:
+    """Raises UsageError for a question that names no vulnerability, which each statement of OpenVEX is about."""
+    from fleet.core.exposure.question import AdvisoryQuestion
+    from fleet.core.records.errors import UsageError
+
+    for question in questions:
+        if not isinstance(question, AdvisoryQuestion):
+            raise UsageError(
+                f"{question.text} names no vulnerability, and OpenVEX is about one",
+                "--advisory FILE, such as the record of the CVE, names it; -o json has the answer to a condition",
+            )
 
 
 def _print(found: ExposureReport, output: ExposureFormat, past: bool) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from fleet.cli.context import Format, home_of, repeat
+from fleet.cli.context import Format, home_of, repeat, without_collection
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -142,15 +141,11 @@ def status(
     if watch and output in ("table", "wide"):
         # Warnings are printed before the display, not into it.
         home.policy_if_any()
-        repeat(lambda: _table(_status(home, chosen), chosen, output, quorums), 2.0)
+        repeat(lambda: _table(_status(home, chosen, output), chosen, output, quorums), 2.0)
         return
-    # All that is read lives until the end: to look through it for garbage again and again takes a tenth of the time.
-    gc.disable()
-    try:
-        found = _status(home, chosen)
+    with without_collection():
+        found = _status(home, chosen, output)
         _print_status(found, chosen, output, quorums)
-    finally:
-        gc.enable()
     if check and _findings(found):
         raise typer.Exit(4)
 
@@ -175,14 +170,11 @@ def _past_status(
             raise UsageError(
                 f"{option} shows the present, and --at a past moment", "leave out one of the two"
             )
-    gc.disable()
-    try:
+    with without_collection():
         found = status_at(home, moment_of(home, at, "--at"), chosen)
         if output in ("table", "wide"):
             note(heading(found.at))
         _print_status(found, chosen, output, quorums=False, past=True)
-    finally:
-        gc.enable()
     if check and _findings(found):
         raise typer.Exit(4)
 
@@ -222,11 +214,11 @@ def diff(
         raise typer.Exit(4)
 
 
-def _status(home: Home, chosen: Selection) -> FleetStatus:
+def _status(home: Home, chosen: Selection, output: StatusTable) -> FleetStatus:
     from fleet.app.reporting.status import fleet_status
     from fleet.core.reporting.selection import select
 
-    return select(fleet_status(home, chosen), chosen)
+    return select(fleet_status(home, chosen, count_pods=output != "table"), chosen)
 
 
 def _table(

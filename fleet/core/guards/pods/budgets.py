@@ -21,6 +21,17 @@ LONG = timedelta(minutes=10)
 """A pod that has not been Ready for this long needs an operator. A pod that is merely starting is Ready sooner."""
 LONG_UNBOUND = timedelta(hours=1)
 """The same for a pod without a node, which may be waiting for a node that reboots."""
+BY_BUDGETS = frozenset(
+    {
+        Reason.BUDGET,
+        Reason.BUDGET_NEVER,
+        Reason.BUDGET_FAILED,
+        Reason.BUDGET_UNCOUNTED,
+        Reason.BUDGET_UNHEALTHY,
+        Reason.ROLE,
+    }
+)
+"""The reasons for which a budget refuses an eviction."""
 SCALED = ("ReplicaSet", "StatefulSet", "ReplicationController")
 """The kinds of controllers whose scale determines how many pods a budget expects."""
 NAMED = 5

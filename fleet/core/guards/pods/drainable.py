@@ -43,10 +43,13 @@ def _of_pods(context: GuardContext) -> Iterator[Blocker]:
 
 def _of_budgets(context: GuardContext) -> Iterator[Blocker]:
     ref, view, wakeups = context.ref, context.view, context.index.wakeups
+    # A node that stands in line in vain is given back, and nothing takes back what hooks before the node have done.
+    hooked = context.rollout.pool(context.run).has_hooks_before
+    free_evictions = wakeups.free_evictions if hooked else wakeups.free_evictions_soon
     for budget, (count, pod) in view.drain_demand(ref.name).needs(view.budgets).items():
         if together := capacity.together(ref.name, view, budget, count):
             yield wakeups.pinned_key(ref), together
-        free = wakeups.free_evictions(budget, view)
+        free = free_evictions(budget, view)
         if budget_held := budgets.why_refused(view, budget, pod, free, count, context.now):
             yield WaitKey("budget", (ref.cluster, budget)), budget_held
 

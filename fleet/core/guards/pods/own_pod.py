@@ -2,7 +2,8 @@
 does before its leader's node goes.
 
 Where no standby can take over, because the database is a file that one controller alone uses, the pod is evicted like any
-other, and the controller continues from the journal on another node. That has to be possible.
+other, and the controller continues from the journal on another node; or the drain leaves the pod, which goes down and comes
+back with its node, and continues there. One of the two has to be possible.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from fleet.core.guards.context import GuardContext
 from fleet.core.objects.pod import Pod
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
+from fleet.core.rollout.returning_pods import tolerates_cordons
 from fleet.core.state.own_pod import OwnPod, replicas, standby, together
 
 LOOK = timedelta(seconds=10)
@@ -44,6 +46,14 @@ def _held(context: GuardContext, own: OwnPod, pod: Pod) -> Held | None:
             return Held(Reason.NO_STANDBY, node, {"pod": str(pod.ref), "replicas": wanted})
     if own.database == "pod":
         return Held(Reason.CONTROLLER_DATA, node, {"pod": str(pod.ref)})
+    if view.treatment(pod).do == "skip":
+        others = sum(len(context.index.wakeups.in_work(cluster)) for cluster in context.state.views)
+        if others:
+            return Held(Reason.OTHERS_FIRST, node, {"pod": str(pod.ref), "count": others})
+        # A kubelet that shuts down in order, or a long reboot, ends the pod. The next one has to start on the same node,
+        # which is cordoned until a controller has proved the upgrade.
+        if tolerates_cordons(pod):
+            return None
     if view.capacity.pinned(node, [pod]):
         return Held(Reason.CONTROLLER_STAYS, node, {"pod": str(pod.ref)})
     return None

@@ -32,9 +32,17 @@ CONTROLLER_DATA = ReasonSpec(
 CONTROLLER_STAYS = ReasonSpec(
     "controller-stays",
     "the controller runs on {subject}, and no other node can take {pod}: nobody would finish the upgrade",
-    opens="another node can take the controller's pod, by its volumes, node selector, affinity, taints and size",
+    opens="another node can take the controller's pod, by its volumes, node selector, affinity, taints and size; or the pod "
+    "goes down and comes back with its node",
     docs="operator.md#the-controllers-own-node",
-    remedy="let {pod} run on another node: a volume that can move, or replicas with a PostgreSQL",
+    remedy="give {pod} the label cluster.x-k8s.io/drain: skip and the toleration of node.kubernetes.io/unschedulable, as "
+    "the chart does: it then comes back with its node; or give it a volume that can move, or replicas with a PostgreSQL",
     needs_action=True,
     lint="in status",
+)
+OTHERS_FIRST = ReasonSpec(
+    "others-first",
+    "the controller, {pod}, goes down with {subject}: the nodes in work, {count}, are finished first",
+    opens="no other node is in work",
+    docs="operator.md#the-controllers-own-node",
 )

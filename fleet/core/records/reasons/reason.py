@@ -116,6 +116,7 @@ class Reason(StrEnum):
     NO_STANDBY = controllers.NO_STANDBY
     CONTROLLER_DATA = controllers.CONTROLLER_DATA
     CONTROLLER_STAYS = controllers.CONTROLLER_STAYS
+    OTHERS_FIRST = controllers.OTHERS_FIRST
     SILENCE = clusters.SILENCE
     NOT_SILENCED = clusters.NOT_SILENCED
     BACKOFF = clusters.BACKOFF

@@ -9,8 +9,9 @@ from typing import Literal
 from msgspec import Struct
 
 from fleet.core.objects import identity
+from fleet.core.objects.known_node import KnownNode
 from fleet.core.objects.node import Node
-from fleet.core.reporting.node_state import KnownNode, StatusNode
+from fleet.core.reporting.node_state import StatusNode
 from fleet.core.reporting.overview import natural
 from fleet.core.reporting.status import FleetStatus, StatusCluster
 

@@ -276,7 +276,7 @@ class EngineIndex:
         if pod.api_server:
             self._wake_cluster(cluster)
         # The budget's status counts the eviction by now, and may have been reported before the pod was.
-        debited = view.pending_evictions.remove(pod.uid)
+        debited = view.pending_evictions.gone(pod.uid)
         self.wakeups.open_budgets(self.reservations.release(ref, pod.uid))
         if debited is not None:
             self.wakeups.open_budget((cluster, debited))

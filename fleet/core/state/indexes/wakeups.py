@@ -80,15 +80,23 @@ class WakeUps:
         """Returns the evictions that the budget allows and no drain has reserved."""
         return max(0, view.pending_evictions.allowance(ref) - self._reservations.reserved((view.name, ref)))
 
+    def free_evictions_soon(self, ref: PodRef, view: ClusterView) -> int:
+        """Returns the same for the time when every pod that fleet has evicted is replaced.
+
+        A node that begins with these stands in line: it is cordoned, and evicts a pod when the pod before it is replaced.
+        """
+        reserved = self._reservations.reserved((view.name, ref))
+        return max(0, view.pending_evictions.allowance_soon(ref) - reserved)
+
     def open_budgets(self, keys: Iterable[BudgetKey]) -> None:
         for key in keys:
             self.open_budget(key)
 
     def open_budget(self, key: BudgetKey) -> None:
-        """Opens the budget's key, if the budget has evictions left or is gone."""
+        """Opens the budget's key, if the budget has evictions left, now or soon, or is gone."""
         cluster, ref = key
         view = self._state.view(cluster)
-        if ref not in view.budgets or self.free_evictions(ref, view) > 0:
+        if ref not in view.budgets or self.free_evictions_soon(ref, view) > 0:
             self._queue.open(WaitKey("budget", key))
 
     def open_for_readiness(self, view: ClusterView, pod: Pod) -> None:

@@ -54,8 +54,9 @@ def evict(context: StepContext, pod: Pod) -> Held | None:
         return held
     if not context.may_issue("evict", pod.uid):
         return _refused(context, pod, treated)
+    tied = bool(taking and view.capacity.tied_to_node(run.node.name, [pod]))
     for ref in taking:
-        view.pending_evictions.add(ref, pod)
+        view.pending_evictions.add(ref, pod, tied)
     context.state.drains.eviction_issued(run.node, workload, context.now)
     context.issue(
         Evict,

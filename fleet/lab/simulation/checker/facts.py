@@ -38,12 +38,13 @@ def stays(pod: Pod) -> bool:
 
 
 def is_left(policy: Policy, pool: str, pod: Pod) -> bool:
-    """Returns whether the pool's first drain rule for pods with such labels leaves the pod on its node."""
+    """Returns whether the pool's first drain rule for pods with such labels leaves the pod on its node, or the pod's own
+    label does where there is no such rule."""
     rules = next(drain_pool.drain.rules for drain_pool in policy.pools if drain_pool.name == pool)
     for rule in rules:
         if any(term.selector.match_labels.items() <= pod.labels.items() for term in rule.pods):
             return rule.do == "skip"
-    return False
+    return pod.labels.get("cluster.x-k8s.io/drain") == "skip"
 
 
 def volumes_of_pods(snapshot: Snapshot, node: str) -> set[str]:

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from msgspec.structs import replace
 
 from fleet.core.drift.orphans import orphans
+from fleet.core.objects.known_node import KnownNode
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.policy.policy import Policy, Pool
 from fleet.core.releases.release import Release, Stream
-from fleet.core.reporting.node_state import KnownNode
 from fleet.core.reporting.status import StatusCluster
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.rollout import Rollout

@@ -78,16 +78,20 @@ class Seen:
         self.entries = entries
         self.gap = gap
         self.first = first
+        self.asked = 0
+        """How often it was asked for changes: each time is a walk through a table."""
 
     def rows(self, at: datetime) -> dict[NodeRef, HistoryRow]:
         return {NodeRef("east", "w-1"): HistoryRow(1, len(self.entries) - 1)} if self.entries else {}
 
     def changes(self, rows: Sequence[HistoryRow], after: datetime | None = None) -> dict[int, SoftwareChange]:
         (row,) = rows
+        self.asked += 1
         begin, before = self.entries[row.begin][0], row.begin - 1
         if before < 0:
             return {1: SoftwareChange(begin)}
-        return {1: SoftwareChange(begin, HistoryRow(1, before), self.entries[before][1], not self.gap)}
+        row_began, software = self.entries[before]
+        return {1: SoftwareChange(begin, HistoryRow(1, before), software, row_began, not self.gap)}
 
     def first_contacts(self) -> dict[str, datetime]:
         return {"east": self.first}
@@ -146,6 +150,14 @@ def test_exposure_begins_anew_with_another_machine_or_after_a_time_without_the_n
 def test_publication_is_certain_even_where_the_history_begins_before() -> None:
     (row,) = answer(AdvisoryQuestion(CVE), [NODE], POLICY, NOW, asked()).nodes
     assert (row.since, row.at_least) == (CVE.published, False)
+
+
+def test_what_ran_before_the_publication_is_not_looked_up() -> None:
+    assert CVE.published is not None
+    upgraded = CVE.published + timedelta(days=1)
+    seen = Seen((EARLIER, ran(OLDER)), (BOOTED, ran(OLDER)), (upgraded, ran(OLD)))
+    (row,) = answer(AdvisoryQuestion(CVE), [NODE], POLICY, NOW, asked(seen)).nodes
+    assert (row.since, row.at_least, seen.asked) == (CVE.published, False, 1)
 
 
 def test_nobody_was_exposed_before_the_publication() -> None:
