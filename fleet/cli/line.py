@@ -128,6 +128,7 @@ def _reader_left() -> int:
 
 
 def _print(line: str) -> None:
+    from fleet.cli.terminal.program import as_typed
     from fleet.core.text.visible import visible_lines
 
-    print(visible_lines(line), file=sys.stderr)
+    print(visible_lines(as_typed(line)), file=sys.stderr)

@@ -8,10 +8,10 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleet.cli.line import GLOBAL, run_line
+from fleet.cli.terminal.program import program_name
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -56,12 +56,6 @@ def _invoke(line: Sequence[str]) -> object:
 
     name = program_name(sys.argv[0])
     return _command(first_word(line, GLOBAL))(line, prog_name=name, standalone_mode=False)
-
-
-def program_name(path: str) -> str:
-    """Returns the name of the program in help and usage. `path`: as which it was started; kubectl starts its plugins as
-    kubectl-NAME, for users who write `kubectl NAME`."""
-    return "kubectl fleet" if Path(path).stem == "kubectl-fleet" else "fleet"
 
 
 @cache

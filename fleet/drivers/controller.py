@@ -7,7 +7,7 @@ another controller has taken over, this one stops at once and stands by.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Protocol
@@ -22,7 +22,6 @@ from fleet.core.records.errors import (
     TamperedError,
 )
 from fleet.core.records.retention import Retention
-from fleet.core.rollout.rollout import Rollout
 from fleet.core.state.own_pod import OwnPod
 from fleet.core.text.durations import format_duration
 from fleet.drivers.alerting.notifier import LOOK_SECONDS as NOTIFY
@@ -50,7 +49,9 @@ from fleet.drivers.ports import (
     BlockerStore,
     CheckpointStore,
     ClusterRegistry,
+    ClustersChanged,
     DatabaseLease,
+    FollowPolicy,
     Inventory,
     JobStates,
     Journal,
@@ -72,14 +73,10 @@ FOLD = 60.0
 FORGET = 60.0
 """Seconds between two deletions of old history. Each deletes a part, so that other writers do not wait long."""
 LOOK = 1.0
-"""Seconds between two looks at which scheduled jobs are due, and at the freezes of the policy."""
+"""Seconds between two looks at which scheduled jobs are due, and at the policy."""
 KEEP = Retention()
 PAUSE = 5.0
 """Seconds before a new try after the database refused."""
-
-
-BringFreezes = Callable[[Iterable[Rollout], str, int], None]
-"""Brings the freezes of the policy to rollouts, in the name of a controller in its epoch."""
 
 
 class ControllerStore(Protocol):
@@ -105,10 +102,6 @@ class ControllerStore(Protocol):
     def jobs(self) -> JobStates: ...
 
 
-class ClustersChanged(Exception):
-    """The clusters of the database are no longer those that this controller started with."""
-
-
 class Controller:
     """One controller process of a fleet."""
 
@@ -128,14 +121,14 @@ class Controller:
         send: Send = send,
         pace: Pace = WALL,
         own: OwnPod | None = None,
-        freezes: BringFreezes | None = None,
+        policy: FollowPolicy | None = None,
     ) -> None:
         """`connect` opens the clusters of the database; `sites` names the clusters and their sites, without
         reading them. `clock` is the fleet's, `wall` the real time, by which leases expire. `measure` measures gates.
         `jobs` returns the scheduled jobs that the policy asks for now. `receivers` returns the receivers of messages
         as the policy has them now, and `send` sends one. `pace` decides when it looks again at what changes without an
-        event. `own` is the pod that it runs in: before the pod's node is cordoned, a standby takes the lead. `freezes`
-        brings the freezes of the policy to rollouts; None: there is no policy to follow."""
+        event. `own` is the pod that it runs in: before the pod's node is cordoned, a standby takes the lead. `policy`
+        brings changes of the policy to the rollouts; None: there is no policy to follow."""
         self._database = database
         self._connect = connect
         self._sites = sites
@@ -150,7 +143,7 @@ class Controller:
         self._jobs = jobs
         self._pace = pace
         self._own = own
-        self._freezes = freezes
+        self._policy = policy
         self._hand_overs = HandOvers(wall)
         self._identity = own_identity()
         self._seen = ""
@@ -166,8 +159,8 @@ class Controller:
                 # A command that came while the lease was being given back has found a controller at work.
                 if executor.has_read_all:
                     return
-            except ClustersChanged:
-                self._show("the clusters have changed: starting again")
+            except ClustersChanged as error:
+                self._show(f"{error}: starting again")
             except HandOverError as error:
                 self._show(f"handing over: {error.held.message}")
                 if await until_led(self._database.lease, self._wall, HAND_OVER_SECONDS):
@@ -262,7 +255,7 @@ class Controller:
             if not kept.held or kept.epoch != epoch:
                 raise StaleEpochError(f"{kept.holder} has taken over")
             if self._sites() != sites:
-                raise ClustersChanged
+                raise ClustersChanged("the clusters have changed")
 
         def fold() -> None:
             keep(self._database.journal, self._database.folds, self._clock.now(), self._identity, epoch)
@@ -282,9 +275,9 @@ class Controller:
                 PeriodicTask("silences", SILENCE, silencer.look),
                 PeriodicTask("jobs", LOOK, schedule.look),
             ]
-            if (bring := self._freezes) is not None:
+            if (follow := self._policy) is not None:
                 regular.append(
-                    PeriodicTask("freezes", LOOK, lambda: bring(executor.rollouts, self._identity, epoch))
+                    PeriodicTask("policy", LOOK, lambda: follow(executor.rollouts, self._identity, epoch))
                 )
             if self._notary is not None:
                 regular.append(PeriodicTask("notary", FLUSH, self._notary.look))

@@ -6,7 +6,7 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -20,6 +20,7 @@ from fleet.core.records.retention import Retention
 from fleet.core.rollout.action import AnyAction, Outcome
 from fleet.core.rollout.checkpoint import RolloutCheckpoint
 from fleet.core.rollout.event import ClusterEvent, ClusterObject
+from fleet.core.rollout.rollout import Rollout
 
 
 class Journal(Protocol):
@@ -204,3 +205,12 @@ class Cluster(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+class ClustersChanged(Exception):
+    """The clusters, or the quorum groups to read there, are no longer those that this controller started with."""
+
+
+FollowPolicy = Callable[[Iterable[Rollout], str, int], None]
+"""Brings changes of the policy to rollouts, in the name of a controller in its epoch. Raises ClustersChanged where the
+clusters have to be opened again."""

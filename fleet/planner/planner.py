@@ -21,6 +21,7 @@ from fleet.core.rollout.event import ClusterLost, ClusterSynced, Upserted
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.state.hook_calls import Expected
+from fleet.core.state.own_pod import OwnPod
 from fleet.model.model import Model
 from fleet.planner.assembly import Ended, assemble
 from fleet.planner.expectations import expected, expected_seconds
@@ -63,7 +64,14 @@ def _simulated(request: PlanRequest, report: Progress) -> Ended:
     goals = _in_order(request, observed, goals)
     sites = {snapshot.cluster: snapshot.site for snapshot in request.snapshots}
     rollout = _rollout(request, goals, run_seconds)
-    engine = Engine(sites, [*request.kept, rollout], observed.views, foretells=True, expected=_hooks(request))
+    engine = Engine(
+        sites,
+        [*request.kept, rollout],
+        observed.views,
+        foretells=True,
+        expected=_hooks(request),
+        own=_own(request),
+    )
     table = PlanRecorder(request.answering())
     models = {
         cluster_snapshot.cluster: Model.from_snapshot(
@@ -78,6 +86,10 @@ def _simulated(request: PlanRequest, report: Progress) -> Ended:
     return Ended(engine, rollout, table, held)
 
 
+def _own(request: PlanRequest) -> OwnPod | None:
+    return replace(request.own, planned=True) if request.own is not None else None
+
+
 def _hooks(request: PlanRequest) -> Expected:
     return lambda place, hook: request.times.hook_seconds(place.moment, hook)
 
@@ -85,7 +97,7 @@ def _hooks(request: PlanRequest) -> Expected:
 def _observed(request: PlanRequest, goals: tuple[Goal, ...], run_seconds: int) -> Engine:
     """Returns an engine that has seen all clusters as they are at the start, with a rollout that has not begun."""
     sites = {snapshot.cluster: snapshot.site for snapshot in request.snapshots}
-    engine = Engine(sites, request.kept, foretells=True)
+    engine = Engine(sites, request.kept, foretells=True, own=_own(request))
     for snapshot in request.snapshots:
         for obj in snapshot.objects():
             engine.observe(Upserted(snapshot.cluster, obj), request.start)

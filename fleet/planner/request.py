@@ -15,6 +15,7 @@ from fleet.core.policy.policy import Policy, site_of
 from fleet.core.releases.release import Release, is_release
 from fleet.core.rollout.goal import Goal
 from fleet.core.rollout.rollout import Rollout
+from fleet.core.state.own_pod import OwnPod
 from fleet.planner.expectations import groups_of
 
 
@@ -35,6 +36,8 @@ class PlanRequest(Struct, frozen=True):
     """Ended rollouts with failed runs that no operator has released: those nodes keep their slots. The planner may change
     these objects."""
     only: Collection[NodeRef] | None = None
+    own: OwnPod | None = None
+    """The pod of the controller that leads, whose node comes last. None: it runs in no cluster of the fleet."""
     urgency: Mapping[NodeRef, float] = {}
     """Nodes that go earlier than the engine would have them, for the search of a better order."""
     brought: Mapping[tuple[NodeRef, str], dict[str, str]] = {}

@@ -25,6 +25,8 @@ NOT_HERE = {
     # No run of the model's images is too new for its API server, and no policy of a history holds for room elsewhere.
     Reason.CAPACITY,
     Reason.ROOM,
+    # Every pool of a history has a limit.
+    Reason.FIRST_NODES,
     Reason.SKEW,
     Reason.SKEW_OLD,
     Reason.SKEW_UNKNOWN,

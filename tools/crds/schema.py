@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from fleet.config.document.asked_key import AskedKey
+from fleet.config.document.bounds import MOST_VALUES, most_items, most_pairs
 from fleet.config.document.findings import Findings, SourcePlace
 from fleet.config.document.spelling import OBJECTS, camel
 from fleet.config.policy import read
@@ -17,20 +18,6 @@ from tools.crds.rules import Rule, rules_of
 
 HERE = Path(__file__).parent
 POLICY = HERE.parents[1] / "docs" / "policy.md"
-MOST_ITEMS = 64
-MOST_OF = {
-    "releases": 4096,
-    "advisories": 4096,
-    "sites": 1024,
-    "clusters": 1024,
-    "rules": 256,
-    "pods": 32,
-    "matchExpressions": 32,
-    "silences": 32,
-    "soaked_in": 32,
-}
-"""The most items of lists of mappings: the API server has to know how long its rules may take."""
-MOST_PAIRS = {"secrets": 16, "matchers": 16}
 LINK = re.compile(r"\[([^]]+)]\([^)]+\)")
 TAG = re.compile(r"</?code>|\*\*")
 
@@ -132,9 +119,9 @@ class FileSchema:
                 return {**described, **form}
             case "values":
                 least = {"minItems": 1} if asked.required else {}
-                return {**described, "type": "array", **least, "maxItems": 1024, "items": form}
+                return {**described, "type": "array", **least, "maxItems": MOST_VALUES, "items": form}
             case "pairs":
-                most = {"maxProperties": MOST_PAIRS.get(key.rpartition(".")[2], 256)}
+                most = {"maxProperties": most_pairs(key.rpartition(".")[2])}
                 rules = validations(rules_of(key))
                 return {**described, "type": "object", **most, "additionalProperties": form, **rules}
             case "block":
@@ -145,7 +132,8 @@ class FileSchema:
     def _list(self, key: str, asked: AskedKey) -> Schema:
         name = key.rpartition(".")[2]
         items = self.mapping(asked.items or f"{key}[]")
-        found: Schema = {"type": "array", "maxItems": MOST_OF.get(name, MOST_ITEMS)}
+        most = most_items(name)
+        found: Schema = {"type": "array", **({} if most is None else {"maxItems": most})}
         if asked.required:
             found["minItems"] = 1
         if unique := next((each for each in ("name", "id") if each in items.get("required", ())), None):

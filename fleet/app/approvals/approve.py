@@ -24,10 +24,15 @@ ReadClusters = Callable[[Sequence[str]], Sequence[Snapshot]]
 
 
 def approve(
-    home: Home, plan: Plan, fresh: ReadClusters, comment: str = "", override: str = ""
+    home: Home,
+    plan: Plan,
+    fresh: ReadClusters,
+    comment: str = "",
+    override: str = "",
+    object_uid: str = "",
 ) -> PlanApproved:
     """Approves the effect of a plan, and keeps the plan. `override`: the reason for which the rollout may also start in
-    a freeze; empty: it may not.
+    a freeze; empty: it may not. `object_uid`: of the object of the API by which it is approved.
 
     Raises NotAllowedError without the role, and for the plan's own maker; UsageError for a second approval by the same
     person; HeldError where the plan would differ now.
@@ -50,6 +55,7 @@ def approve(
         asked_by=plan.maker,
         files=dict(files_of(plan)),
         reason=comment,
+        object_uid=object_uid,
         override=override,
     )
 
@@ -70,15 +76,22 @@ def approve(
     return record
 
 
-def reject(home: Home, plan: Plan, reason: str) -> PlanRejected:
-    """Rejects the effect of a plan: earlier approvals no longer count, whichever plan they named. Raises NotAllowedError
-    without the role, UsageError without a reason, HeldError where a rollout with that effect is active."""
+def reject(home: Home, plan: Plan, reason: str, object_uid: str = "") -> PlanRejected:
+    """Rejects the effect of a plan: earlier approvals no longer count, whichever plan they named. `object_uid`: as in
+    `approve`.
+
+    Raises NotAllowedError without the role, UsageError without a reason, HeldError where a rollout with that effect is
+    active."""
     caller = allowed(home, Role.APPROVER, "reject plans")
     if not reason.strip():
         raise UsageError("a rejection needs a reason", "--reason TEXT")
     effect = effect_of(plan.begin())
     record = PlanRejected(
-        plan=plan.plan_id, effect=hash_of(effect), by=caller.identity, reason=reason.strip()
+        plan=plan.plan_id,
+        effect=hash_of(effect),
+        by=caller.identity,
+        reason=reason.strip(),
+        object_uid=object_uid,
     )
 
     def check(ledger: Ledger) -> None:

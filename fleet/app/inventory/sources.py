@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-import stat
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from msgspec import Struct
@@ -20,10 +19,17 @@ from fleet.core.sources.ansible_facts import is_inventory, read_facts, read_inve
 from fleet.core.sources.matching import SourceMatching
 from fleet.core.sources.reading import ReadSource
 from fleet.core.sources.record import SourcedRecord, SourceKind
-from fleet.core.sources.source_list import ImportedSource, ListedSource, SourceList, counted_in
+from fleet.core.sources.source_list import (
+    ImportedSource,
+    ListedSource,
+    RemovedSource,
+    SourceList,
+    counted_in,
+    forgotten_with,
+)
 from fleet.core.sources.spreadsheet import read_csv
-from fleet.core.text.encoding import decoded, in_utf8
 from fleet.store.inventory.sources import SourceRow
+from fleet.system.given_file import given_file, is_standard_input, shown_name, stem
 
 LARGEST = 64 << 20
 """The size of the largest file that is read, in bytes."""
@@ -40,23 +46,25 @@ class ImportSettings(Struct, frozen=True):
     """The settings of an import."""
 
     name: str = ""
-    """Name of the source. Empty: that of the file, without its ending."""
+    """Name of the source. Empty: that of the file, without its ending. A pipe and standard input need one."""
     meanings: tuple[str, ...] = ()
     """What further heads of a CSV mean, each as HEAD=COLUMN."""
     dry_run: bool = False
 
 
 def import_source(home: Home, path: Path, settings: ImportSettings) -> ImportedSource:
-    """Reads a file or folder, and replaces what the source of that name has had. Raises UsageError for a file that cannot
-    be read, and ConfigError with all its mistakes; nothing is stored then."""
+    """Reads a file, a folder, a pipe or standard input (`-`), and replaces what the source of that name has had. Raises
+    UsageError for a file that cannot be read, and ConfigError with all its mistakes; nothing is stored then."""
     caller = allowed(home, Role.ADMIN, "import sources")
     name = _name(path, settings.name)
     now = home.now()
     kind, read, changed = _read(path, _meanings(settings.meanings), now)
     if not read.records:
-        raise UsageError(f"{path} has no machine", "; ".join(read.cautions[:3]) or REMEDY)
+        raise UsageError(f"{shown_name(path)} has no machine", "; ".join(read.cautions[:3]) or REMEDY)
     records = [SourcedRecord(name, record.seen or changed, record.machine) for record in read.records]
-    row = SourceRow(name, kind, path.absolute().name, now, caller.actor)
+    row = SourceRow(
+        name, kind, shown_name(path) if is_standard_input(path) else path.absolute().name, now, caller.actor
+    )
     listed = _listed(row, records, _match(home, records))
     if settings.dry_run:
         return ImportedSource(listed, 0, 0, 0, 0, read.cautions, dry_run=True)
@@ -76,10 +84,13 @@ def list_sources(home: Home) -> SourceList:
     )
 
 
-def remove_source(home: Home, name: str) -> int:
-    """Removes a source and returns how many machines it had. Raises UsageError where there is none."""
+def remove_source(home: Home, name: str) -> RemovedSource:
+    """Removes a source and returns which machines are forgotten with the source. Raises UsageError where there is
+    none."""
     allowed(home, Role.ADMIN, "remove sources")
-    return home.store.sources.remove(name, at=home.now())
+    sources = home.store.sources
+    forgotten = forgotten_with(name, _match(home, sources.records()))
+    return RemovedSource(name, sources.remove(name, at=home.now()), forgotten)
 
 
 def _match(home: Home, records: Sequence[SourcedRecord]) -> SourceMatching:
@@ -107,13 +118,17 @@ def _listed(row: SourceRow, records: Sequence[SourcedRecord], matching: SourceMa
 
 
 def _name(path: Path, given: str) -> str:
-    name = given or (path.absolute().name if path.is_dir() else path.absolute().stem)
+    name = given or (path.absolute().name if _is_folder(path) else stem(path, "--name NAME"))
     if not _NAME.fullmatch(name) or name in TAKEN:
         raise UsageError(
             f"a source cannot have the name {name!r}",
             f"--name takes letters, digits, dots and hyphens, and none of {', '.join(TAKEN)}",
         )
     return name
+
+
+def _is_folder(path: Path) -> bool:
+    return not is_standard_input(path) and path.is_dir()
 
 
 def _meanings(given: Sequence[str]) -> Mapping[str, str]:
@@ -128,22 +143,23 @@ def _meanings(given: Sequence[str]) -> Mapping[str, str]:
 
 def _read(path: Path, meanings: Mapping[str, str], now: datetime) -> tuple[SourceKind, ReadSource, datetime]:
     """Returns the kind, what the source has, and when its file was last changed."""
-    if path.is_dir():
+    if _is_folder(path):
         _refuse_map(meanings)
         return "ansible-facts", read_facts(_files(path, now), now), now
     content, changed = _content(path, now)
+    shown = shown_name(path)
     if content.lstrip().startswith(b"{"):
         _refuse_map(meanings)
         if is_inventory(content):
-            return "ansible-inventory", read_inventory(content, str(path)), changed
-        return "ansible-facts", read_facts([(str(path), content, changed)], now), changed
+            return "ansible-inventory", read_inventory(content, shown), changed
+        return "ansible-facts", read_facts([(shown, content, changed)], now), changed
     try:
-        text = decoded(content)
+        text = content.decode()
     except UnicodeDecodeError as error:
         raise UsageError(
-            f"{path} is not {error.encoding.upper()} (byte {error.start})", "save it as CSV in UTF-8"
+            f"{shown} is not {error.encoding.upper()} (byte {error.start})", "save it as CSV in UTF-8"
         ) from None
-    return "csv", read_csv(text, str(path), now, meanings), changed
+    return "csv", read_csv(text, shown, now, meanings), changed
 
 
 def _refuse_map(meanings: Mapping[str, str]) -> None:
@@ -161,23 +177,11 @@ def _files(folder: Path, now: datetime) -> Iterator[tuple[str, bytes, datetime]]
 
 
 def _content(path: Path, now: datetime) -> tuple[bytes, datetime]:
-    """Returns the content in UTF-8, and when the file was last changed; a time in the future is now."""
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            # To open a pipe waits for its writer, and a device need not have an end.
-            raise UsageError(f"{path} is no file", REMEDY)
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror or error}", REMEDY) from None
-    if content.startswith(WORKBOOKS):
-        raise UsageError(f"{path} is a workbook or an archive, and no CSV", "save its sheet as CSV in UTF-8")
-    if len(content) > LARGEST:
-        raise UsageError(f"{path} is larger than {LARGEST >> 20} MiB", REMEDY)
-    try:
-        return in_utf8(content), min(now, datetime.fromtimestamp(status.st_mtime, UTC))
-    except UnicodeDecodeError as error:
+    """Returns the content in UTF-8, and when the file was last changed; a pipe's content, and a time in the future, are
+    of now."""
+    found = given_file(path, LARGEST, REMEDY)
+    if found.content.startswith(WORKBOOKS):
         raise UsageError(
-            f"{path} is not {error.encoding.upper()} (byte {error.start})", "save it in UTF-8"
-        ) from None
+            f"{shown_name(path)} is a workbook or an archive, and no CSV", "save its sheet as CSV in UTF-8"
+        )
+    return found.content, min(now, found.changed or now)

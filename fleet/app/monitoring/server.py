@@ -10,6 +10,7 @@ from time import monotonic
 from typing import NamedTuple, TypeVar
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from fleet.app.monitoring.collect import collect
 from fleet.app.monitoring.exposition import exposition
@@ -49,7 +50,7 @@ async def monitoring(
     """Serves while the context is open. Yields and shows the address with the port that is listened on (0 in `address`:
     any free one). Raises UsageError if the address cannot be listened on."""
     server = _Server(home)
-    app = web.Application()
+    app = web.Application(middlewares=[_whole_line])
     app.router.add_get("/metrics", server.metrics)
     app.router.add_get("/healthz", server.health)
     app.router.add_get("/readyz", server.ready)
@@ -69,6 +70,16 @@ async def monitoring(
         yield found
     finally:
         await runner.cleanup()
+
+
+@web.middleware
+async def _whole_line(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Ends the text of an error, such as that of an unknown path, with a line break, as all other answers end."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        error.text = f"{error.text}\n"
+        raise
 
 
 def _part(holder: str | None) -> str:

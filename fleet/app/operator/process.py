@@ -21,6 +21,7 @@ from fleet.app.schedule.registry import jobs_of
 from fleet.app.wiring.home import Home
 from fleet.core.records.errors import FleetError, UsageError
 from fleet.core.records.retention import Retention
+from fleet.core.state.own_pod import OwnPod
 from fleet.drivers.journal.log import LOG
 from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.transport import Transport
@@ -49,19 +50,20 @@ def operate(home: Home, settings: OperatorSettings, show: Callable[[str], None])
     process is not in a pod."""
     ensure_in_pod()
     home.make()
+    own = own_pod(home, settings.cluster, os.environ)
     run(
         home,
         show,
         retention=settings.retention,
         jobs=jobs_of(home),
-        beside=lambda: _surroundings(home, settings, show),
-        own=own_pod(home, settings.cluster, os.environ),
+        beside=lambda: _surroundings(home, settings, show, own),
+        own=own,
     )
 
 
 @asynccontextmanager
 async def _surroundings(
-    home: Home, settings: OperatorSettings, show: Callable[[str], None]
+    home: Home, settings: OperatorSettings, show: Callable[[str], None], own: OwnPod
 ) -> AsyncIterator[None]:
     """Does what has to be done before the controller leads, and then what goes on beside the controller."""
     async with AsyncExitStack() as stack:
@@ -70,7 +72,7 @@ async def _surroundings(
         await _until_known(home, settings.cluster)
         transport = Transport(CredentialSource(), WallClock())
         stack.push_async_callback(transport.close)
-        objects = ObjectSync(home, settings.cluster, transport, show)
+        objects = ObjectSync(home, settings.cluster, transport, show, own=own)
         await stack.enter_async_context(_beside(objects.watch()))
         await objects.until_in_force()
         await stack.enter_async_context(_beside(objects.run()))

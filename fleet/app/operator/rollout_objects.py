@@ -61,12 +61,21 @@ class RolloutObjects:
         self._transport = transport
         self.user = ""
         """The operator's own name in the API."""
-        self.unproven = ""
+        self.unproven = "it was not asked yet"
         """Why the API server does not prove who asks for something in an object; empty: it does."""
         self.names: dict[str, str] = {}
         """The names of objects by the id of their rollout, where they differ."""
         self._tried: dict[tuple[str, int], datetime] = {}
         """When an object, as it is, was refused last, or waited for approvals."""
+
+    def asked(self, objects: Mapping[str, JsonObject]) -> bool:
+        """Returns whether a user may ask for something in one of the objects: none asks for anything of a rollout that has
+        ended, and none in an object as the operator has made it."""
+        return any(
+            status_before(each, RolloutStatus).ended_at is UNSET
+            and (each.get("spec") or {}).get("user") != self.user
+            for each in objects.values()
+        )
 
     async def look(self, objects: Mapping[str, JsonObject], policies: Sequence[JsonObject]) -> None:
         """Carries out what the objects ask for, makes those that are missing, and writes statuses that have changed.

@@ -9,7 +9,7 @@ carried out anew.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Struct, UnsetType
@@ -49,6 +49,14 @@ class AskedRollout(Struct, frozen=True):
     def number(self) -> bool:
         """Returns whether the object has the name of a rollout of the database, which fleet gives alone."""
         return self.name.startswith("r-") and self.name[2:].isdigit()
+
+
+class GivenVote(NamedTuple):
+    """What a user has said of a plan."""
+
+    verdict: Literal["Approve", "Reject"]
+    override: str
+    """The reason for which the rollout may also start in a freeze; empty: it may not."""
 
 
 class PlannedRollout(Struct, frozen=True):
@@ -173,12 +181,13 @@ class RolloutCommands:
         return plan(user, pools, "" if isinstance(version, UnsetType) else version)
 
     def _vote(self, asked: AskedRollout, made: Plan) -> None:
-        """Writes the votes about this plan that are not in the journal yet, each in its user's name. Raises FleetError for
-        the first one that is refused, after all others are written."""
+        """Writes the votes about this plan that are not their user's last one in the journal, each in its user's name.
+        Raises FleetError for the first one that is refused, after all others are written."""
         refused: FleetError | None = None
-        given = self._votes(made)
+        last = self._last_votes(asked, made)
         for vote in asked.spec.votes:
-            if not _names(vote.plan, made) or (vote.user, vote.verdict) in given:
+            wanted = GivenVote(vote.verdict, _override_of(vote, asked))
+            if not _names(vote.plan, made) or last.get(vote.user) == wanted:
                 continue
             try:
                 self._give(vote, made, asked)
@@ -193,30 +202,46 @@ class RolloutCommands:
         if vote.verdict == "Reject":
             if not comment.strip():
                 raise UsageError(f"the rejection of {vote.user} needs a reason", "give the vote a comment")
-            reject(voter, made, comment)
+            reject(voter, made, comment, asked.uid)
             return
-        override = asked.spec.override_freeze if vote.override_freeze else ""
         approve(
             voter,
             made,
             lambda clusters: refresh(voter, clusters).fresh,
             comment,
-            "" if isinstance(override, UnsetType) else override,
+            _override_of(vote, asked),
+            asked.uid,
         )
 
-    def _votes(self, made: Plan) -> set[tuple[str, str]]:
-        """Returns who has approved and rejected the plan, by the journal."""
-        records = (from_record(entry.record) for entry in self._home.store.journal.entries(kinds=VOTES))
-        return {
-            (record.by.name, "Approve" if isinstance(record, PlanApproved) else "Reject")
-            for record in records
-            if isinstance(record, PlanApproved | PlanRejected) and record.plan == made.plan_id
-        }
+    def _last_votes(self, asked: AskedRollout, made: Plan) -> dict[str, GivenVote]:
+        """Returns the last vote of each user about the plan, by the journal: the one that was given by this object, or else
+        one that was given in another way, which the object need not repeat."""
+        own: dict[str, GivenVote] = {}
+        others: dict[str, GivenVote] = {}
+        for entry in self._home.store.journal.entries(kinds=VOTES):
+            record = from_record(entry.record)
+            if not isinstance(record, PlanApproved | PlanRejected) or record.plan != made.plan_id:
+                continue
+            vote = (
+                GivenVote("Approve", record.override)
+                if isinstance(record, PlanApproved)
+                else GivenVote("Reject", "")
+            )
+            (own if record.object_uid == asked.uid else others)[record.by.name] = vote
+        return {**others, **own}
 
     def _home_of(self, user: str) -> Home:
         """Returns the home as it acts for this user."""
         identity = Identity(user, "kubernetes", self._cluster)
         return Home(self._home.path, self._home.database, self._home.warn, user=identity)
+
+
+def _override_of(vote: RolloutVote, asked: AskedRollout) -> str:
+    """Returns the reason for which the vote also allows a start in a freeze; empty: it does not."""
+    override = asked.spec.override_freeze
+    return (
+        override if isinstance(override, str) and vote.override_freeze and vote.verdict == "Approve" else ""
+    )
 
 
 def _refuse_other(made: Plan, asked: AskedRollout, pools: Iterable[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -10,6 +10,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from fleet.app.operator.policy import AssembledPolicy
+from fleet.app.releases.listing import feed_states
 from fleet.app.reporting.status import fleet_status, held_in
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.standing.outlook import outlook
@@ -36,8 +37,10 @@ from fleet.core.custom_resources.policy_objects import (
 from fleet.core.custom_resources.rollout_conditions import HeldByNode, rollout_conditions
 from fleet.core.policy.policy import Policy
 from fleet.core.policy.schedule import Schedules
+from fleet.core.releases.release_list import FeedState
 from fleet.core.reporting.status import FleetStatus
 from fleet.core.rollout.rollout import Rollout
+from fleet.core.standing.outlook import StandingPool
 
 AHEAD = timedelta(days=366)
 """How far ahead the next window and the next time of a freeze are looked for."""
@@ -61,6 +64,8 @@ class Known(Struct, frozen=True):
     rollouts: Sequence[Rollout]
     """Those that are active."""
     held: HeldByNode
+    feeds: Mapping[str, FeedState]
+    """The feeds of streams, by stream."""
     waits: Mapping[str, ConditionState]
     """What keeps the standing policies of pools from starting a rollout now, by pool."""
     names: Mapping[str, str]
@@ -73,23 +78,25 @@ class Known(Struct, frozen=True):
 def known(home: Home, names: Mapping[str, str]) -> Known:
     """Reads the database. `names`: as in `Known`."""
     policy, rollouts = home.policy_if_any(), Rollouts.load(home.store)
+    automatic = [pool.name for pool in policy.automatic]
+    standing = outlook(home, automatic).pools if automatic else ()
     return Known(
         policy=policy,
-        fleet=fleet_status(home, rollouts=rollouts, count_pods=False),
+        fleet=fleet_status(home, rollouts=rollouts, standing=standing, count_pods=False),
         rollouts=rollouts.active,
         held=held_in(home, rollouts.active),
-        waits=_waits(home, policy),
+        feeds=feed_states(home),
+        waits=_waits(standing),
         names=names,
         schedules=Schedules(policy),
         now=home.now(),
     )
 
 
-def _waits(home: Home, policy: Policy) -> dict[str, ConditionState]:
-    names = [pool.name for pool in policy.automatic]
+def _waits(standing: Iterable[StandingPool]) -> dict[str, ConditionState]:
     return {
         pool.pool: ConditionState("Progressing", "False", ConditionReason.WAITING, pool.why.message)
-        for pool in (outlook(home, names).pools if names else ())
+        for pool in standing
         if pool.why is not None
     }
 
@@ -115,7 +122,7 @@ def _status(kind: str, each: JsonObject, mistakes: ObjectMistakes, found: Known)
             stream = next((stream for stream in found.policy.streams if stream.name == name), None)
             versions = [release.version for release in stream.releases] if stream is not None else []
             before = status_before(each, ReleaseStreamStatus)
-            return release_stream_status(before, mistakes, versions, None, now, generation)
+            return release_stream_status(before, mistakes, versions, found.feeds.get(name), now, generation)
         case "Freeze":
             span = _freeze_span(name, found)
             return freeze_status(status_before(each, FreezeStatus), mistakes, span, now, generation)

@@ -11,8 +11,10 @@ from fleet.app.operator.policy import AssembledPolicy, assembled, put_in_force
 from fleet.app.operator.rollout_objects import RolloutObjects
 from fleet.app.operator.statuses import ObjectStatus, known, status_before, statuses
 from fleet.app.operator.watched import WatchedObjects
+from fleet.app.planning.controller_pod import note_controller_pod
 from fleet.app.wiring.home import Home
 from fleet.core.records.errors import FleetError, UsageError
+from fleet.core.state.own_pod import OwnPod
 from fleet.drivers.identity import own_identity
 from fleet.drivers.journal.log import LOG
 from fleet.kube.actions.whoami import who_am_i
@@ -39,11 +41,14 @@ class ObjectSync:
         transport: Transport,
         show: Callable[[str], None],
         watched: WatchedObjects | None = None,
+        own: OwnPod | None = None,
     ) -> None:
-        """`watched`: the objects; None: those of the API server that `transport` reaches."""
+        """`watched`: the objects; None: those of the API server that `transport` reaches. `own`: the pod of this
+        process; None: it is not known."""
         self._home = home
         self._transport = transport
         self._show = show
+        self._own = own
         self._watched = watched or WatchedObjects(transport, WallClock())
         self._rollouts = RolloutObjects(home, cluster, transport)
         self._policy = AssembledPolicy("")
@@ -76,6 +81,7 @@ class ObjectSync:
         if self._policy_due:
             self._policy_due = not await self._read_policy()
         if not self._watched.unread and await asyncio.to_thread(self._leads):
+            await self._logging("pod", self._note_pod)
             due = self._reported_at is None or loop.time() - self._reported_at >= REPORT
             await self._logging("rollouts", self._rollouts_pass)
             if changed or due:
@@ -120,11 +126,18 @@ class ObjectSync:
             self._show("the policy of the cluster's objects is in force")
         return True
 
+    async def _note_pod(self) -> None:
+        """Notes for plans in which pod the controller leads."""
+        if self._own is not None:
+            await asyncio.to_thread(note_controller_pod, self._home, self._own)
+
     async def _rollouts_pass(self) -> None:
         if not self._rollouts.user:
             self._rollouts.user = (await who_am_i(self._transport)).username
-        self._rollouts.unproven = await why_unproven(self._transport)
-        await self._rollouts.look(self._watched.rollouts, self._watched.policy)
+        objects = dict(self._watched.rollouts)
+        if self._rollouts.asked(objects):
+            self._rollouts.unproven = await why_unproven(self._transport)
+        await self._rollouts.look(objects, self._watched.policy)
 
     async def _statuses_pass(self) -> None:
         objects = self._watched.policy

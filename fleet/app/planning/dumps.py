@@ -24,7 +24,10 @@ from fleet.core.records.errors import UsageError
 from fleet.core.releases.osimage import release_in
 from fleet.core.releases.release import Release
 from fleet.system.event_loop import result_of
+from fleet.system.given_file import given_file, shown_name, stem
 
+LARGEST = 2 << 30
+"""The size of the largest dump that is read, in bytes: that of 100,000 pods as kubectl writes them has some 800 MB."""
 HOW = "kubectl get nodes,pods,poddisruptionbudgets,deployments,replicasets,statefulsets,daemonsets -A -o json > FILE"
 
 
@@ -64,16 +67,14 @@ def _times(home: Home) -> DurationEstimates:
 
 def dump_of(home: Home, path: Path, policy: Policy, cluster: str = "") -> Snapshot:
     """Reads a dump, with the quorum groups that its pods show. `cluster` is its name; the default is the file's name.
-    Raises UsageError for a file that is no dump, or has no nodes."""
+    Raises UsageError for a file that is no dump, or has no nodes, and for a pipe without a name."""
     from fleet.kube.watch.snapshot import of_dump
 
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}", f"make one with: {HOW}") from None
-    snapshot = of_dump(data, cluster or path.stem, "", home.now())
+    name = cluster or stem(path, "--cluster NAME")
+    data = given_file(path, LARGEST, f"make one with: {HOW}").content
+    snapshot = of_dump(data, name, "", home.now())
     if not snapshot.nodes:
-        raise UsageError(f"{path} has no nodes in it", f"make one with: {HOW}")
+        raise UsageError(f"{shown_name(path)} has no nodes in it", f"make one with: {HOW}")
     return by_pods(replace(snapshot, server_version=_least_version(snapshot)), policy)
 
 

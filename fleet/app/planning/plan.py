@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.app.access.allowed import allowed
+from fleet.app.planning.controller_pod import controller_pod
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.names import pool_named, there_is
 from fleet.core.cluster.snapshot import Snapshot
@@ -94,7 +95,8 @@ def make(
     rollouts = standing(home.store.journal, home.store.folds).rollouts.values()
     kept = [rollout for rollout in rollouts if not rollout.active and unfinished(rollout)]
     only = scope.nodes if scope is not None else None
-    whole = PlanRequest("", snapshots, policy, pools, release, now, times, lost, kept, only)
+    own = controller_pod(home)
+    whole = PlanRequest("", snapshots, policy, pools, release, now, times, lost, kept, only, own)
 
     def of_leg(request: PlanRequest, progress: PlanProgress = silent) -> Plan:
         mine, etcd = deepcopy(kept), brought(rollouts, request.release.version)

@@ -8,7 +8,6 @@ from pathlib import Path
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.names import there_is
 from fleet.config.feed import copy_of, host_of, problem_of, read_copy
-from fleet.config.policy import load_file
 from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import UsageError
 from fleet.core.releases.feed import StreamFeed
@@ -25,10 +24,14 @@ def releases(home: Home, stream: str = "") -> ReleaseList:
         raise UsageError(
             f"the policy has no stream {stream}", there_is((each.name for each in policy.streams), stream)
         )
-    feeds = {feed.stream: feed for feed in load_file(home.policy_file)[0].release_feeds}
+    return release_list(streams, _booted(home, policy), feed_states(home), home.now())
+
+
+def feed_states(home: Home) -> Mapping[str, FeedState]:
+    """Returns when the feed of each stream was read last, and why it cannot be read now, by stream; without a policy none.
+    Raises ConfigError for a policy with mistakes."""
     folder = home.policy_file.absolute().parent
-    states = {name: _state(folder, feed) for name, feed in feeds.items()}
-    return release_list(streams, _booted(home, policy), states, home.now())
+    return {feed.stream: _state(folder, feed) for feed in home.whole_policy().release_feeds}
 
 
 def _booted(home: Home, policy: Policy) -> Mapping[str, list[Release | None]]:

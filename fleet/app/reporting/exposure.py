@@ -10,7 +10,7 @@ from pathlib import Path
 from fleet.app.reporting.status import etas, fleet_status
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.wiring.home import Home
-from fleet.app.wiring.sboms import ReleaseSboms, content_of
+from fleet.app.wiring.sboms import ReleaseSboms
 from fleet.core.exposure.answering import ComingRelease, ExposureSources, answer
 from fleet.core.exposure.declared import VexStatement, read_vex
 from fleet.core.exposure.exposure_report import ExposureReport
@@ -19,6 +19,7 @@ from fleet.core.exposure.question import AdvisoryQuestion, ExposureQuestion
 from fleet.core.objects.node import NodeRef
 from fleet.core.reporting.selection import Selection, select
 from fleet.core.rollout.rollout import Rollout
+from fleet.system.given_file import given_file, shown_name
 
 LARGEST = 64 * 1024 * 1024
 """The size of the largest advisory that is read, in bytes."""
@@ -58,7 +59,7 @@ def _nothing(node: NodeRef) -> Sequence[ComingRelease]:
 def advisories(paths: Iterable[Path]) -> list[ExposureQuestion]:
     """Returns the question that each file asks. Raises UsageError for a file that cannot be read or is no advisory."""
     return [
-        AdvisoryQuestion(read_advisory(content_of(path, LARGEST, "the file of an advisory"), str(path)))
+        AdvisoryQuestion(read_advisory(_content(path, "give the file of an advisory"), shown_name(path)))
         for path in paths
     ]
 
@@ -68,8 +69,12 @@ def vex_statements(paths: Iterable[Path]) -> tuple[VexStatement, ...]:
     return tuple(
         statement
         for path in paths
-        for statement in read_vex(content_of(path, LARGEST, "the file of an OpenVEX document"), str(path))
+        for statement in read_vex(_content(path, "give the file of an OpenVEX document"), shown_name(path))
     )
+
+
+def _content(path: Path, remedy: str) -> bytes:
+    return given_file(path, LARGEST, remedy).content
 
 
 class _Coming:

@@ -43,11 +43,13 @@ def fleet_status(
     rollouts: Rollouts | None = None,
     known: Sequence[KnownNode] | None = None,
     count_pods: bool = True,
+    standing: Iterable[StandingPool] | None = None,
 ) -> FleetStatus:
     """Returns the status of everything, or at least of the selection. `rollouts` of the journal, `known`: the nodes of
-    the selected clusters, where they are read already. `count_pods`: False where nobody asks how many pods a node has:
-    the count reads every pod, and is None without. Raises UsageError for an unknown cluster, site or pool: an empty
-    status would look as if nothing were to be done."""
+    the selected clusters, `standing`: what the standing policies of the selection do next, where they are read already.
+    `count_pods`: False where nobody asks how many pods a node has: the count reads every pod, and is None without.
+
+    Raises UsageError for an unknown cluster, site or pool: an empty status would look as if nothing were to be done."""
     chosen = home.clusters(selection.clusters)
     rollouts = rollouts if rollouts is not None else Rollouts.load(home.store)
     known = known if known is not None else known_in(home, chosen)
@@ -73,7 +75,12 @@ def fleet_status(
         quorums=quorums_of(home, chosen, policy),
         standstill=stands,
         only_in_sources=(only_in_sources(home, chosen, known) if is_whole(selection) else {}) or UNSET,
-        policies=_needy(home, policy, selection) or UNSET,
+        policies=tuple(
+            pool
+            for pool in (_standing(home, policy, selection) if standing is None else standing)
+            if pool.state in NEEDY
+        )
+        or UNSET,
         undelivered=undelivered(home.store.messages.undelivered(), home.now()) or UNSET,
     )
 
@@ -83,14 +90,14 @@ def is_whole(selection: Selection) -> bool:
     return not (selection.clusters or selection.sites or selection.pools)
 
 
-def _needy(home: Home, policy: Policy, selection: Selection) -> tuple[StandingPool, ...]:
-    """Returns the standing policies that need an operator or an approval."""
+def _standing(home: Home, policy: Policy, selection: Selection) -> tuple[StandingPool, ...]:
+    """Returns what the standing policies of the selection do next."""
     names = [pool.name for pool in policy.automatic if selection.pools in ((), (pool.name,))]
     if not names:
         return ()
     from fleet.app.standing.outlook import outlook
 
-    return tuple(pool for pool in outlook(home, names).pools if pool.state in NEEDY)
+    return outlook(home, names).pools
 
 
 def policy_for(home: Home, known: Iterable[KnownNode]) -> Policy:

@@ -3,7 +3,6 @@ after the plan was made, and lets it go on when it is lifted."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from hashlib import sha256
 
@@ -19,12 +18,10 @@ from fleet.core.policy.times.calendar_events import (
     changed_freezes,
     with_freezes,
 )
-from fleet.core.records.errors import FleetError, UsageError
-from fleet.core.rollout.codec import to_record
+from fleet.core.records.errors import UsageError
 from fleet.core.rollout.commands import FreezesChanged
 from fleet.core.rollout.goal import Start
 from fleet.core.rollout.rollout import Rollout
-from fleet.drivers.journal.log import LOG
 
 
 class PolicyOfNow(Struct, frozen=True):
@@ -79,53 +76,3 @@ def with_freezes_of(policy: Policy, now: Policy) -> Policy:
     """Returns the policy with the freezes of another."""
     calendars = () if isinstance(now.calendars, UnsetType) else now.calendars
     return with_freezes(policy, now.freezes, calendars)
-
-
-class FreezeFollower:
-    """Journals for each rollout under way that the policy has other freezes now. While the policy has mistakes, cannot be
-    read, or is gone, the freezes stay as they were."""
-
-    def __init__(self, home: Home) -> None:
-        self._home = home
-        self._read: object = None
-        self._found: PolicyOfNow | None = None
-        """The last policy without mistakes."""
-        self._written: dict[str, FreezesChanged] = {}
-        """The last record for each rollout, which the controller may not have read yet."""
-
-    def look(self, rollouts: Iterable[Rollout], identity: str, epoch: int) -> None:
-        """Appends what has changed since the last look. Raises StaleEpochError where another controller leads, and
-        StoreError."""
-        self._read_again()
-        if self._found is None:
-            return
-        now = self._home.now()
-        records = [
-            record
-            for rollout in rollouts
-            if (record := freezes_for(rollout, self._found, now)) is not None
-            and record != self._written.get(rollout.id)
-        ]
-        if not records:
-            return
-        self._home.store.journal.append([*map(to_record, records)], at=now, actor=identity, epoch=epoch)
-        for record in records:
-            self._written[record.rollout] = record
-            LOG.info("%s: freezes of the policy: %s", record.rollout, record.reason)
-
-    def _read_again(self) -> None:
-        try:
-            found = self._home.policy_file.stat()
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            state: object = error.errno
-        else:
-            state = (found.st_mtime_ns, found.st_size, found.st_ino)
-        if state == self._read:
-            return
-        self._read = state
-        try:
-            self._found = policy_of_now(self._home)
-        except FleetError as error:
-            LOG.warning("the freezes of rollouts under way stay as they were: %s", error.full_message)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from fleet.app.access.allowed import allowed
 from fleet.app.audit.notary import notary_of
-from fleet.app.rollouts.freezes import FreezeFollower
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.receivers import PolicyReceivers
 from fleet.app.wiring.sources.registry import source_of
@@ -71,15 +70,17 @@ def make_controller(
 ) -> Controller:
     """Returns a controller of the home's fleet. `connect` opens its clusters; None: as the home has them. `pace` and `own`
     are those of `Controller`; None: real time, and no pod."""
+    from fleet.app.rollouts.policy import PolicyFollower
     from fleet.drivers.controller import Controller
     from fleet.drivers.timers.pace import WALL
 
     def sites() -> Mapping[str, str]:
         return {row.name: row.site for row in home.store.clusters.list()}
 
+    follower = PolicyFollower(home)
     return Controller(
         home.store,
-        connect or partial(open_clusters, home),
+        partial(follower.connect, connect or partial(open_clusters, home)),
         sites,
         home.clock,
         WallClock().now,
@@ -90,7 +91,7 @@ def make_controller(
         receivers=PolicyReceivers(home).current,
         pace=pace or WALL,
         own=own,
-        freezes=FreezeFollower(home).look,
+        policy=follower.look,
     )
 
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from fleet.core.exposure.contents import ReleaseContents, read_contents
-from fleet.core.records.errors import UsageError
 from fleet.core.releases.release import Release
+from fleet.system.given_file import given_file
 
 FOLDER = "sboms"
 LARGEST = 256 * 1024 * 1024
@@ -34,19 +34,6 @@ class ReleaseSboms:
             return None
         if path not in self._read:
             self._read[path] = read_contents(
-                content_of(path, LARGEST, "the file of one SBOM"), f"{FOLDER}/{path.name}"
+                given_file(path, LARGEST, "give the file of one SBOM").content, f"{FOLDER}/{path.name}"
             )
         return self._read[path]
-
-
-def content_of(path: Path, largest: int, what: str) -> bytes:
-    """Returns the bytes of a file that a user has given. Raises UsageError where it cannot be read or is larger than
-    `largest` bytes."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(largest + 1)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror or error}", f"give {what}") from None
-    if len(content) > largest:
-        raise UsageError(f"{path} is larger than {largest >> 20} MiB", f"give {what}")
-    return content

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from fleet.cli.terminal.program import text_as_typed
 from fleet.core.text.visible import visible, visible_json, visible_lines
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def show(result: Text | str) -> None:
 
     screen = console()
     # Before it is folded: what is written out takes more room.
-    text = visible_text(result if isinstance(result, Text) else Text(result))
+    text = text_as_typed(visible_text(result if isinstance(result, Text) else Text(result)))
     screen.print(folded(text, screen.width) if screen.is_terminal else text)
 
 

@@ -7,11 +7,12 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from fleet.cli.terminal.program import as_typed, text_as_typed
 from fleet.core.text.visible import visible_lines
 
 
 class Screen(Console):
-    """A terminal or a pipe on which everything that is printed is visible."""
+    """A terminal or a pipe on which everything that is printed is visible, and commands are as the user types them."""
 
     def print(self, *objects: Any, **options: Any) -> None:
         super().print(*(_visible(part) for part in objects), **options)
@@ -19,8 +20,8 @@ class Screen(Console):
 
 def _visible(printed: Any) -> Any:
     if isinstance(printed, Text):
-        return visible_text(printed)
-    return visible_lines(printed) if isinstance(printed, str) else printed
+        return visible_text(text_as_typed(printed))
+    return visible_lines(as_typed(printed)) if isinstance(printed, str) else printed
 
 
 def visible_text(text: Text) -> Text:

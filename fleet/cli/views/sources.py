@@ -9,10 +9,12 @@ from rich.text import Text
 
 from fleet.cli.terminal.columns import columns
 from fleet.cli.terminal.time_format import ago
-from fleet.core.sources.source_list import ImportedSource, ListedSource, SourceList
+from fleet.core.sources.source_list import ImportedSource, ListedSource, RemovedSource, SourceList
 from fleet.core.text.counts import counted
 
 CAUTIONS = 5
+FORGOTTEN = 10
+"""The most forgotten machines that are named."""
 
 
 def imported(found: ImportedSource) -> Text:
@@ -39,6 +41,17 @@ def _imported(found: ImportedSource) -> Iterator[Text]:
         yield Text(f"  left out: {caution}", "yellow")
     if len(found.cautions) > CAUTIONS:
         yield Text(f"  left out: {len(found.cautions) - CAUTIONS:,} more files", "yellow")
+
+
+def removed(found: RemovedSource) -> Text:
+    """Returns what was removed, and which machines nothing else has."""
+    lines = [f"Removed {found.name} with {counted(found.machines, 'machine')}."]
+    if found.forgotten:
+        names = ", ".join(found.forgotten[:FORGOTTEN])
+        more = len(found.forgotten) - FORGOTTEN
+        rest = f" and {more:,} more" if more > 0 else ""
+        lines.append(f"  only the history knows now: {names}{rest}")
+    return Text("\n".join(lines))
 
 
 def listed(found: SourceList, now: datetime) -> Text:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from fleet.config.document.asked_key import AskedKey
+from fleet.config.document.bounds import MOST_VALUES, most_items, most_pairs
 from fleet.config.document.findings import Findings, SourcePlace
 from fleet.config.document.forms import FLAG, ValueForm
 from fleet.config.document.fragment import Block, Fragment, Items, KeyEntry, Scalar, is_nothing, shown
@@ -100,6 +101,7 @@ class Reader:
                 self.problem(f"expected at least one of {key} ({form.expected}), found none", key)
             return ()
         parts = entry.value.items if isinstance(entry.value, Items) else (entry.value,)
+        self._bound(key, len(parts), MOST_VALUES)
         return tuple(self._all(parts, self._path(key), form))
 
     def pairs(self, key: str, name: ValueForm[str], form: ValueForm[str]) -> dict[str, str]:
@@ -110,6 +112,7 @@ class Reader:
         if not isinstance(entry.value, Block):
             self._wrong(entry.value, self._path(key), "a mapping")
             return {}
+        self._bound(key, len(entry.value.entries), most_pairs(key))
         found: dict[str, str] = {}
         for label, pair in entry.value.entries.items():
             path = f"{self._path(key)}.{shown(label)}"
@@ -150,6 +153,7 @@ class Reader:
         if not isinstance(entry.value, Items):
             self._wrong(entry.value, self._path(key), "a list")
             return []
+        self._bound(key, len(entry.value.items), most_items(key))
         found = []
         for index, item in enumerate(entry.value.items):
             path = f"{self._path(key)}{self.spelling.label(shown(_name(item)), index)}"
@@ -169,6 +173,10 @@ class Reader:
                 self.findings.problem(SourcePlace(self.file, entry.line, path), message)
         for part in self._parts:
             part.close()
+
+    def _bound(self, key: str, found: int, most: int | None) -> None:
+        if most is not None and found > most:
+            self.problem(f"expected at most {most} of {self.spelling.key(key)}, found {found}", key)
 
     def _entry(self, key: str) -> KeyEntry | None:
         return self._block.entries.get(self.spelling.key(key))

@@ -12,7 +12,7 @@ from fleet.core.text.visible import visible_lines
 
 ConditionStatus = Literal["True", "False", "Unknown"]
 ConditionType = Literal[
-    "Ready", "UpToDate", "Approved", "Progressing", "Held", "Degraded", "Complete", "Active"
+    "Ready", "UpToDate", "Approved", "Progressing", "Held", "Degraded", "Complete", "Active", "FeedRead"
 ]
 MOST_MESSAGE = 32768
 

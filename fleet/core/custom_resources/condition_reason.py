@@ -57,6 +57,9 @@ class ConditionReason(StrEnum):
     ACTIVE = "Active"
     NOT_ACTIVE = "NotActive"
     MEMBERS_MISSING = "MembersMissing"
+    FEED_UNREADABLE = "FeedUnreadable"
+    """The feed of a stream could not be read, or is not used as it is now."""
+    FEED_UNREAD = "FeedUnread"
 
 
 _GROUPS: dict[ConditionReason, tuple[Reason, ...]] = {
@@ -92,6 +95,7 @@ _GROUPS: dict[ConditionReason, tuple[Reason, ...]] = {
             Reason.PINNED_TOGETHER,
             Reason.CAPACITY,
             Reason.ROOM,
+            Reason.FIRST_NODES,
         ),
         *(Reason.TERMINATING, Reason.STUCK_TERMINATING, Reason.VOLUMES_ATTACHED, Reason.POD_HELD),
         *(Reason.POD_WAITS, Reason.ASKED, Reason.ASK_TURN, Reason.BACKOFF, Reason.COMES_BACK),

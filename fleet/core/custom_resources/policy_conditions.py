@@ -19,6 +19,7 @@ from fleet.core.custom_resources.policy_objects import (
     ReleaseStreamStatus,
     UpgradePolicyStatus,
 )
+from fleet.core.releases.release_list import FeedState
 from fleet.core.reporting.node_state import StatusNode
 from fleet.core.reporting.status import StatusQuorum
 
@@ -144,19 +145,28 @@ def release_stream_status(
     before: ReleaseStreamStatus,
     mistakes: ObjectMistakes,
     versions: Sequence[str],
-    read_at: datetime | None,
+    feed: FeedState | None,
     now: datetime,
     generation: int,
 ) -> ReleaseStreamStatus:
-    """Returns the status of a stream. `versions`: its releases, oldest first. `read_at`: when its feed was read last; None
-    without a feed, or before."""
+    """Returns the status of a stream. `versions`: its releases, oldest first. `feed`: None where it has none."""
+    states = (ready(mistakes),) if feed is None else (ready(mistakes), _feed_read(feed))
+    read_at = feed.read_at if feed is not None else None
     return ReleaseStreamStatus(
         observed_generation=generation,
-        conditions=updated(before.conditions, (ready(mistakes),), generation, now),
+        conditions=updated(before.conditions, states, generation, now),
         newest=versions[-1] if versions else UNSET,
         releases=len(versions),
         read_at=UNSET if read_at is None else read_at.replace(microsecond=0),
     )
+
+
+def _feed_read(feed: FeedState) -> ConditionState:
+    if feed.problem:
+        return ConditionState("FeedRead", "False", Why.FEED_UNREADABLE, feed.problem)
+    if feed.read_at is None:
+        return ConditionState("FeedRead", "Unknown", Why.FEED_UNREAD, f"{feed.feed} was not read yet")
+    return ConditionState("FeedRead", "True", Why.AS_EXPECTED, f"the releases are those of {feed.feed}")
 
 
 def freeze_status(

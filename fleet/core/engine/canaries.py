@@ -173,19 +173,20 @@ class Canaries:
         """Returns the nodes in the order in which they are chosen: first those that a phased rollout of the publisher
         reaches first."""
 
-        def rank(ref: NodeRef) -> tuple[datetime, bool, bool, float, NodeRef]:
+        def rank(ref: NodeRef) -> tuple[datetime, bool, bool, bool, float, NodeRef]:
             node = self._index.state.view(ref.cluster).nodes.get(ref.name)
             opens = offered_at(rollout.release, node, rollout.pool(rollout.runs[ref]))
             return (max(now, opens or now), *self._rank(ref))
 
         return sorted(refs, key=rank)
 
-    def _rank(self, ref: NodeRef) -> tuple[bool, bool, float, NodeRef]:
+    def _rank(self, ref: NodeRef) -> tuple[bool, bool, bool, float, NodeRef]:
         state = self._index.state
+        own = state.own is not None and state.own.on(state.view(ref.cluster), ref) is not None
         notices = state.view(ref.cluster).notices(ref.name)
         may_go = any(not notice.holds for notice in notices)
         leads = any(group.leader in group.on(ref) for group in state.quorums.of(ref))
-        return may_go, leads, self._index.reservations.pressure(state.view(ref.cluster), ref.name), ref
+        return own, may_go, leads, self._index.reservations.pressure(state.view(ref.cluster), ref.name), ref
 
     def _holds(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
         """Returns the reason that keeps the node from going and does not pass by itself, or None.

@@ -23,7 +23,7 @@ from fleet.core.guards import (
     upgrade_path,
 )
 from fleet.core.guards.context import Blocker, GuardContext
-from fleet.core.guards.pods import drainable, own_pod, volumes
+from fleet.core.guards.pods import drainable, first_nodes, own_pod, volumes
 from fleet.core.records.held import Held
 from fleet.core.state.wait_queue import WaitKey
 
@@ -124,6 +124,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(SLOT, _limits),
     Guard(SLOT, quorum_groups.held_or_later),
     Guard(DRAINED | REBOOT, quorum_groups.held),
+    Guard(SLOT, first_nodes.held),
     Guard(SLOT, drainable.held),
     # Last: the lead is handed over only if nothing else holds the node.
     Guard(SLOT, of_node(own_pod.held)),

@@ -52,6 +52,23 @@ class ImportedSource(Struct, frozen=True):
     """True: nothing was stored."""
 
 
+class RemovedSource(Struct, frozen=True):
+    """The result of removing one source."""
+
+    name: str
+    machines: int
+    """How many machines the source had."""
+    forgotten: tuple[str, ...]
+    """The names of those that neither a cluster nor another source has: now only the history knows them."""
+
+
+def forgotten_with(source: str, matching: SourceMatching) -> tuple[str, ...]:
+    """Returns the machines that nothing but this source has, by the names that it has for them."""
+    return tuple(
+        members[0].shown for members in matching.alone if all(record.source == source for record in members)
+    )
+
+
 def counted_in(source: str, matching: SourceMatching) -> tuple[int, int, int]:
     """Returns how many machines of the source are nodes, are alone, and are ambiguous."""
     return (

@@ -71,6 +71,10 @@ class DisruptionLimits:
     def unavailable(self, scope: Scope) -> int:
         return len(self._unavailable.get(scope, ()))
 
+    def limited(self, ref: NodeRef) -> bool:
+        """Returns whether the node counts for any limit."""
+        return bool(self._scopes.get(ref))
+
     def limit_group(self, ref: NodeRef) -> int:
         """Returns the number of the node's group: nodes of one group count for the same limits, and all or none of them are
         unavailable."""

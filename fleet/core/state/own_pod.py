@@ -22,6 +22,8 @@ class OwnPod(Struct, frozen=True):
     namespace: str
     name: str
     database: DatabasePlace = "server"
+    planned: bool = False
+    """True: a plan is made for it, and no controller waits until another one leads."""
 
     def on(self, view: ClusterView, ref: NodeRef) -> Pod | None:
         """Returns the pod if it runs on the node; else None."""

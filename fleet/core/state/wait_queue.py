@@ -16,11 +16,21 @@ from typing import Literal, NamedTuple
 from fleet.core.objects.node import NodeRef
 
 WaitKind = Literal[
-    "node", "scope", "budget", "budgets", "operator", "quorum", "capacity", "pinned", "gate", "start"
+    "node",
+    "scope",
+    "budget",
+    "budgets",
+    "operator",
+    "quorum",
+    "capacity",
+    "pinned",
+    "upgraded",
+    "gate",
+    "start",
 ]
 """The subjects of waits: a change of the node itself, of a limit's scope, of one budget, of a namespace's budgets, another
-node of an operator's group, a quorum group, free capacity, another node or budget for pinned pods, a gate, or the first look
-at a run."""
+node of an operator's group, a quorum group, free capacity, another node or budget for pinned pods, a node that comes back in
+a cluster, a gate, or the first look at a run."""
 GROUP_KINDS: frozenset[WaitKind] = frozenset({"budget", "scope"})
 """The kinds of keys after which nothing but a limit is asked: the waiters of a wait group move to a full limit together."""
 

@@ -16,7 +16,7 @@ from fleet.kube.kinds.budget import BudgetWire, budget_of
 from fleet.kube.kinds.machine import MachineWire, machine_of
 from fleet.kube.kinds.node import NodeWire, node_of
 from fleet.kube.kinds.pods.pod import pod_of
-from fleet.kube.kinds.pods.pod_wire import PodWire
+from fleet.kube.kinds.pods.pod_wire import PodWire, limited
 from fleet.kube.kinds.volumes import PersistentVolumeClaimWire, PersistentVolumeWire
 from fleet.kube.kinds.workload import DaemonSetWire, WorkloadWire, workload_of
 from fleet.kube.objects.api_resource import NAMED, ApiResource, NamedObject, brief
@@ -51,7 +51,7 @@ def _of_others(kind: str, group: str, version: str, resource: str) -> ApiResourc
 
 
 NODES = ApiResource("Node", "", "v1", "nodes", NodeWire, node_of)
-PODS = ApiResource("Pod", "", "v1", "pods", PodWire, pod_of)
+PODS = ApiResource("Pod", "", "v1", "pods", PodWire, pod_of, limit=limited)
 VOLUMES = ApiResource(
     "PersistentVolume",
     "",

@@ -12,8 +12,8 @@ from fleet.core.objects.workload import QUORUM_ANNOTATION, Workload
 from fleet.core.third_parties.update_parties import KURED_LOCK
 from fleet.kube.kinds.maintenance import locks
 from fleet.kube.kinds.pods.affinity import node_terms
-from fleet.kube.objects.sharing import owner_of, shared, tolerations
-from fleet.kube.objects.wire import NULL, ApiStruct, Meta, TolerationWire
+from fleet.kube.objects.sharing import Tolerations, owner_of, shared
+from fleet.kube.objects.wire import NULL, ApiStruct, Meta
 
 
 class WorkloadAnnotations(Struct, frozen=True, gc=False):
@@ -57,7 +57,7 @@ class DaemonPodSpec(ApiStruct, frozen=True):
     node_name: str = ""
     node_selector: dict[str, str] | None = None
     affinity: Raw = NULL
-    tolerations: tuple[TolerationWire, ...] | None = None
+    tolerations: Tolerations = None
     host_network: bool = False
 
 
@@ -112,7 +112,7 @@ def workload_of(found: WorkloadWire, kind: str) -> Workload:
         uid=meta.uid,
         replicas=replicas,
         ready=ready,
-        owner=owner_of(meta),
+        owner=owner_of(meta.owner_references),
         min_ready_seconds=spec.min_ready_seconds,
         quorum=annotation,
         selector=spec.selector if annotation is not None else None,
@@ -149,6 +149,6 @@ def _daemon(spec: WorkloadSpec) -> DaemonTemplate | None:
         node_name=pods.node_name,
         node_selector=shared(pods.node_selector),
         affinity=node_terms(pods.affinity),
-        tolerations=tolerations(pods.tolerations),
+        tolerations=pods.tolerations or (),
         host_network=pods.host_network,
     )

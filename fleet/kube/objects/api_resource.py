@@ -54,9 +54,11 @@ class ApiResource(Generic[T_co]):
         optional: bool = False,
         lenient: bool = False,
         foreign: bool = False,
+        limit: Callable[[Any], Any] | None = None,
     ) -> None:
         """Defines a resource. `found` is the struct that one object is decoded into; `convert` makes the object of the
-        core from it. `path` is that of the collection, if it is not the one of all namespaces."""
+        core from it. `path` is that of the collection, if it is not the one of all namespaces. `limit` removes what
+        fleet does not read from parts of `found` that stay text; None: there is no such part."""
         self.kind = kind
         self.group = group
         self.resource = resource
@@ -70,6 +72,7 @@ class ApiResource(Generic[T_co]):
         """The name that operators use for the resource."""
         self._lenient = lenient
         self._convert = convert
+        self._limit = limit
         listed: Any = ObjectList
         self._list: msgspec.json.Decoder[Any] = msgspec.json.Decoder(listed[found])
         self._one: msgspec.json.Decoder[Any] = msgspec.json.Decoder(found)
@@ -83,7 +86,7 @@ class ApiResource(Generic[T_co]):
         """Returns the same resource, with objects as the server writes them, limited to the fields that fleet
         reads."""
         other: ApiResource[Any] = copy(self)
-        other._convert = lambda found: found
+        other._convert = self._limit or (lambda found: found)
         return other
 
     def page(self, body: bytes) -> Page[T_co]:

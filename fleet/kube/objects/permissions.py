@@ -112,13 +112,13 @@ REMOTE: tuple[Permission, ...] = (
 
 ADMISSION = "admissionregistration.k8s.io"
 OPERATOR: tuple[Permission, ...] = (
-    Permission("fleet.internal", "upgradepolicies", READ, "take the policy from objects"),
-    Permission("fleet.internal", "releasestreams", READ, "take the policy from objects"),
-    Permission("fleet.internal", "freezes", READ, "take the policy from objects"),
-    Permission("fleet.internal", "quorumgroups", READ, "take the policy from objects"),
-    Permission("fleet.internal", "fleetconfigs", READ, "take the policy from objects"),
+    Permission("fleet.internal", "upgradepolicies", WATCH, "take the policy from objects"),
+    Permission("fleet.internal", "releasestreams", WATCH, "take the policy from objects"),
+    Permission("fleet.internal", "freezes", WATCH, "take the policy from objects"),
+    Permission("fleet.internal", "quorumgroups", WATCH, "take the policy from objects"),
+    Permission("fleet.internal", "fleetconfigs", WATCH, "take the policy from objects"),
     Permission(
-        "fleet.internal", "rollouts", (*READ, "create"), "show rollouts as objects, and be asked for them"
+        "fleet.internal", "rollouts", (*WATCH, "create"), "show rollouts as objects, and be asked for them"
     ),
     Permission("fleet.internal", "upgradepolicies/status", ("patch",), "say what is true of each object"),
     Permission("fleet.internal", "releasestreams/status", ("patch",), "say what is true of each object"),

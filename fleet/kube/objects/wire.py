@@ -25,6 +25,10 @@ class OwnerReference(ApiStruct, frozen=True):
     controller: bool | None = None
 
 
+Owners = tuple[OwnerReference, ...] | None
+Labels = dict[str, str] | None
+
+
 class Meta(ApiStruct, frozen=True):
     name: str = ""
     namespace: str = ""
@@ -32,8 +36,8 @@ class Meta(ApiStruct, frozen=True):
     resource_version: str = ""
     generation: int = 0
     deletion_timestamp: str | None = None
-    labels: dict[str, str] | None = None
-    owner_references: tuple[OwnerReference, ...] | None = None
+    labels: Labels = None
+    owner_references: Owners = None
     finalizers: tuple[str, ...] | None = None
 
 
@@ -49,13 +53,6 @@ class Condition(ApiStruct, frozen=True):
     reason: str = ""
     message: str = ""
     last_transition_time: str | None = None
-
-
-class TolerationWire(ApiStruct, frozen=True):
-    key: str = ""
-    operator: str = "Equal"
-    value: str = ""
-    effect: str = ""
 
 
 class ListMeta(ApiStruct, frozen=True):

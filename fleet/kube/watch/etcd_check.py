@@ -94,8 +94,12 @@ async def has_recovered(
 
 def newest(things: Iterable[ApiObject]) -> ApiObject | None:
     """Returns the object that was changed last; None: there is none whose resourceVersion is a number."""
-    numbered = (thing for thing in things if number(thing.resource_version) is not None)
-    return max(numbered, key=lambda thing: number(thing.resource_version) or 0, default=None)
+    found, highest = None, -1
+    for thing in things:
+        version = number(thing.resource_version)
+        if version is not None and version > highest:
+            found, highest = thing, version
+    return found
 
 
 def number(version: str) -> int | None:

@@ -13,7 +13,6 @@ from msgspec.structs import replace
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.records.errors import FleetError, ForbiddenError, UsageError
 from fleet.core.rollout.event import ApiObject
-from fleet.core.text.encoding import in_utf8
 from fleet.core.text.untrusted import UNREADABLE
 from fleet.kube.client.transport import Transport
 from fleet.kube.kinds.api_resources import KINDS, MACHINES, NODES, PODS, things_of
@@ -71,13 +70,13 @@ async def _compare(transport: Transport, kind: ApiResource[ApiObject], things: S
 
 
 def of_dump(data: bytes, cluster: str, site: str, at: datetime) -> Snapshot:
-    """Reads a dump. Resources of which the file has no object are `missing` in it: the cluster may have none, or
-    they were not requested.
+    """Reads a dump, which is UTF-8. Resources of which the file has no object are `missing` in it: the cluster may have
+    none, or they were not requested.
 
     Raises UsageError for a file that is not a list of Kubernetes objects.
     """
     try:
-        listed = _DUMP.decode(in_utf8(data))
+        listed = _DUMP.decode(data)
     except UNREADABLE as error:
         raise UsageError(
             f"not a dump of a cluster: {error}",

@@ -129,7 +129,7 @@ def test_file_that_is_no_dump_is_refused_with_one_error(tmp_path: Path) -> None:
         file.write_text(text)
         with pytest.raises(UsageError, match=message):
             plan_of_dump(home, ["workers"], NEW.version, file)
-    with pytest.raises(UsageError, match="cannot read"):
+    with pytest.raises(UsageError, match="cannot be read"):
         plan_of_dump(home, ["workers"], NEW.version, tmp_path / "nowhere.json")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -9,13 +10,15 @@ from pathlib import Path
 import pytest
 
 from fleet.app.planning.plans import plan
-from fleet.app.rollouts.freezes import FreezeFollower
+from fleet.app.rollouts.policy import PolicyFollower
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.rollouts.start import start
 from fleet.app.wiring.home import Home
 from fleet.core.records.errors import StaleEpochError
 from fleet.core.rollout.codec import from_record
 from fleet.core.rollout.commands import FreezesChanged
+from fleet.drivers.pipeline import ClusterPipeline
+from fleet.drivers.ports import ClustersChanged
 from fleet.lab.simulation.builders import NEW, START
 from tests.unit.app.homes import POLICY, a_home
 from tests.unit.app.test_approvals import fresh_of
@@ -35,8 +38,8 @@ def write(home: Home, freezes: str) -> None:
     home.policy_file.write_text(POLICY + freezes)
 
 
-def look(home: Home, follower: FreezeFollower | None = None, epoch: int = 0) -> None:
-    (follower or FreezeFollower(home)).look(Rollouts.load(home.store).all, "controller-1", epoch)
+def look(home: Home, follower: PolicyFollower | None = None, epoch: int = 0) -> None:
+    (follower or PolicyFollower(home)).look(Rollouts.load(home.store).all, "controller-1", epoch)
 
 
 def journaled(home: Home) -> list[FreezesChanged]:
@@ -72,7 +75,7 @@ def test_lifted_freeze_lets_the_rollout_go_on(tmp_path: Path) -> None:
 
 def test_same_freezes_are_journaled_once_whatever_else_changes(tmp_path: Path) -> None:
     home = a_rollout(tmp_path / "home")
-    follower, rollouts = FreezeFollower(home), Rollouts.load(home.store).all
+    follower, rollouts = PolicyFollower(home), Rollouts.load(home.store).all
     write(home, NIGHT)
     for _ in range(2):  # The controller has not read the first record yet.
         follower.look(rollouts, "controller-1", 0)
@@ -85,7 +88,7 @@ def test_mistake_or_a_file_that_is_gone_leaves_the_freezes_as_they_were(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     home = a_rollout(tmp_path / "home", NIGHT)
-    follower = FreezeFollower(home)
+    follower = PolicyFollower(home)
     home.policy_file.write_text("freezes: nonsense")
     look(home, follower)
     look(home, follower)
@@ -131,3 +134,23 @@ def test_controller_that_lost_the_lease_changes_no_rollout(tmp_path: Path) -> No
     with pytest.raises(StaleEpochError):
         look(home, epoch=7)
     assert not is_held(home)
+
+
+def test_changed_quorum_group_has_the_clusters_opened_again(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home", policy=POLICY + "quorums: [{name: main, cluster: east}]\n")
+    follower, opened = PolicyFollower(home), list[tuple[str, ...]]()
+
+    async def open_clusters() -> dict[str, ClusterPipeline]:
+        opened.append(tuple(group.name for group in home.policy().quorums))
+        return {}
+
+    asyncio.run(follower.connect(open_clusters))
+    look(home, follower)
+    write(home, NIGHT + "quorums: [{name: main, cluster: east}]\n")
+    look(home, follower)
+    write(home, "quorums: [{name: other, cluster: east}]\n")
+    with pytest.raises(ClustersChanged):
+        look(home, follower)
+    asyncio.run(follower.connect(open_clusters))
+    look(home, follower)
+    assert opened == [("main",), ("other",)]

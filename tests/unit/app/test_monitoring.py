@@ -35,7 +35,7 @@ def test_no_address(text: str) -> None:
 
 
 def test_without_a_database_the_process_lives_and_is_not_ready(tmp_path: Path) -> None:
-    async def asked() -> dict[str, int]:
+    async def asked() -> dict[str, tuple[int, bool]]:
         home = Home(tmp_path)
         async with (
             monitoring(home, ListenAddress("127.0.0.1", 0), lambda message: None) as found,
@@ -44,10 +44,15 @@ def test_without_a_database_the_process_lives_and_is_not_ready(tmp_path: Path) -
             answers = {}
             for path in ("/healthz", "/readyz", "/metrics", "/other"):
                 async with session.get(path) as answer:
-                    answers[path] = answer.status
+                    answers[path] = answer.status, (await answer.text()).endswith("\n")
             return answers
 
-    assert asyncio.run(asked()) == {"/healthz": 200, "/readyz": 503, "/metrics": 503, "/other": 404}
+    assert asyncio.run(asked()) == {
+        "/healthz": (200, True),
+        "/readyz": (503, True),
+        "/metrics": (503, True),
+        "/other": (404, True),
+    }
 
 
 def test_address_in_use_is_refused_by_name(tmp_path: Path) -> None:

@@ -9,15 +9,17 @@ import msgspec
 import pytest
 from msgspec import UNSET
 
+from fleet.app.approvals.approve import approve, reject
 from fleet.app.operator.rollout_objects import RolloutObjects
 from fleet.app.operator.rollouts import AskedRollout, RolloutCommands
-from fleet.app.planning.plans import plan
+from fleet.app.planning.plans import plan, stored
 from fleet.app.rollouts.commands import send_command
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.wiring.home import Home
 from fleet.core.custom_resources.rollout import RolloutStatus
 from fleet.core.planning.plan import short_id
 from fleet.core.records.errors import HeldError
+from fleet.core.records.identity import Identity
 from fleet.core.rollout.codec import to_record
 from fleet.core.rollout.decisions import RolloutFinished
 from fleet.core.rollout.rollout import RolloutState
@@ -41,6 +43,7 @@ def sync(home: Home) -> RolloutObjects:
     """An operator that has just started: it knows nothing but the database."""
     found = RolloutObjects(home, "here", Transport(CredentialSource(), WallClock()))
     found.user = "system:serviceaccount:fleet-system:fleet-controller"
+    found.unproven = ""
     return found
 
 
@@ -208,12 +211,61 @@ def test_rejection_without_a_reason_names_the_key_and_starts_nothing(tmp_path: P
     assert rollouts(home) == []
 
 
+def voted(home: Home) -> list[tuple[str, str]]:
+    """The votes of the journal, each with its object."""
+    return [
+        (entry.record.kind, entry.record.detail.get("object_uid", ""))
+        for entry in home.store.journal.entries(kinds=["approve", "reject"])
+    ]
+
+
+def test_user_who_approves_rejects_and_approves_again_has_approved(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home", policy=APPROVALS.replace("required: 1", "required: 2"))
+    asked = an_object()
+    shown = look(home, asked).plan
+    mine = {"user": "bob", "plan": shown}
+    for vote in (mine, {**mine, "verdict": "Reject", "comment": "not in this week"}, mine, mine):
+        asked["spec"]["votes"] = [vote]
+        status = look(home, asked)
+    assert voted(home) == [(kind, "u-november") for kind in ("approve", "reject", "approve")]
+    assert status.approved_by == ("bob",)
+
+
+def test_vote_that_was_given_by_a_command_is_not_repeated_nor_taken_back_by_an_older_one(
+    tmp_path: Path,
+) -> None:
+    home = a_home(tmp_path / "home", policy=APPROVALS.replace("required: 1", "required: 2"))
+    asked = an_object()
+    status = look(home, asked)
+    bob = Home(home.path, home.database, home.warn, user=Identity("bob", "kubernetes", "here"))
+    kept = stored(bob, str(status.plan))
+    approve(bob, kept, lambda clusters: ())
+    asked["spec"]["votes"] = [{"user": "bob", "plan": status.plan}]
+    assert look(home, asked).approved_by == ("bob",)
+    assert voted(home) == [("approve", "")]
+    asked["spec"]["votes"] = [{"user": "eve", "plan": status.plan, "verdict": "Reject", "comment": "no"}]
+    look(home, asked)
+    reject(bob, kept, "by command")
+    look(home, asked)
+    assert voted(home) == [("approve", ""), ("reject", "u-november"), ("reject", "")]
+
+
 def test_vote_for_less_than_the_plans_name_does_not_count(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home", policy=APPROVALS)
     asked = an_object()
     shown = str(look(home, asked).plan)
     asked["spec"]["votes"] = [{"user": "bob", "plan": shown[:3]}]
     assert (look(home, asked).approved_by, rollouts(home)) == ((), [])
+
+
+def test_users_are_to_be_proven_only_where_one_may_ask_for_something(home: Home) -> None:
+    objects = sync(home)
+    assert not objects.asked({})
+    asked = an_object()
+    assert objects.asked({"november": asked})
+    asked["status"] = {"endedAt": "2026-11-30T12:00:00Z"}
+    assert not objects.asked({"november": asked})
+    assert not objects.asked({"r-1": an_object("r-1", user=objects.user)})
 
 
 def test_rollout_without_an_object_gets_one_and_gets_it_again(home: Home) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from fleet.app.planning.policy_objects import export_policy, import_policy
 from fleet.app.wiring.home import Home
-from fleet.cli.main import program_name, run
+from fleet.cli.main import run
 from fleet.config import default_policy_text, load
 from fleet.config.objects.files import import_texts
 from fleet.config.objects.yaml_text import as_yaml
@@ -83,11 +83,6 @@ def test_import_of_nonsense_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(UsageError):
         import_policy(home, [str(tmp_path)])
     assert not home.policy_file.exists()
-
-
-def test_plugin_of_kubectl_has_kubectls_name_for_it() -> None:
-    assert program_name("/usr/bin/kubectl-fleet") == "kubectl fleet"
-    assert program_name("/usr/bin/fleet") == program_name("/x/fleet/cli/__main__.py") == "fleet"
 
 
 def test_object_that_is_there_twice_is_refused_by_name(tmp_path: Path) -> None:

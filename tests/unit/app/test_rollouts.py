@@ -77,13 +77,15 @@ def test_stale_plan_is_refused_with_what_has_changed(tmp_path: Path) -> None:
 
 
 def test_start_reports_that_the_policy_has_changed_since_the_plan(tmp_path: Path) -> None:
+    """Freezes do reach the rollout: they are no change of which it has to tell."""
     freeze = "freezes: [{name: year end, from: 2026-12-19T00:00Z, until: 2027-01-04T00:00Z}]\n"
-    for number, changed in enumerate(("", "# A comment is no change.\n", freeze)):
+    window = "windows: [{from: '01:00', to: '05:00'}]\n"
+    for number, changed in enumerate(("", "# A comment is no change.\n", freeze, window)):
         home = a_home(tmp_path / f"home-{number}")
         made = plan(home, ["workers"], NEW.version)
         home.policy_file.write_text(POLICY + changed)
         notes = start(Home(home.path), stored(home, made.plan_id), lambda clusters: ()).notes
-        assert [str(home.policy_file) in each for each in notes] == ([True] if changed == freeze else [])
+        assert [str(home.policy_file) in each for each in notes] == ([True] if changed == window else [])
 
 
 def test_deleted_and_replaced_nodes_are_changes_and_added_nodes_are_noted(

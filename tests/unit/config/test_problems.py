@@ -204,3 +204,36 @@ def test_feed_of_bottlerocket_is_refused_by_name() -> None:
     found = problems("streams: [{name: s, feed: {bottlerocket: {variant: aws-k8s-1.34}}}]\n" + POOLS)
     assert len(found) == 1
     assert "Bottlerocket" in found[0] and "seed" in found[0]
+
+
+def many(count: int, item: str) -> str:
+    return ", ".join(item.format(number) for number in range(count))
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "most"),
+    [
+        ("pools: [{{name: w, windows: [{}]}}]", "windows", 64),
+        ("pools: [{{name: w}}]\nsites: [{}]", "sites", 1024),
+        (
+            "pools: [{{name: w}}]\nfreezes: [{{name: f, from: 2026-12-01T00:00Z, until: 2026-12-02T00:00Z, sites: [{}]}}]",
+            "sites",
+            1024,
+        ),
+        ("pools: [{{name: w, selector: {{matchLabels: {{{}}}}}}}]", "matchLabels", 256),
+    ],
+    ids=["windows", "sites", "a freeze's sites", "matchLabels"],
+)
+def test_list_that_no_object_could_have_is_a_mistake(text: str, key: str, most: int) -> None:
+    items = {
+        "windows": "{{days: mon, from: '01:00', to: '02:00'}}",
+        "sites": "s{}" if "freezes" in text else "{{name: s{0}}}",
+        "matchLabels": "k{0}: v",
+    }
+    loads(text.format(many(most, items[key])))
+    (found,) = problems(text.format(many(most + 1, items[key])))
+    assert f"at most {most} of {key}, found {most + 1}" in found
+
+
+def test_pools_and_freezes_are_as_many_as_there_are_objects() -> None:
+    assert len(loads(f"pools: [{many(300, '{{name: w{0}}}')}]")[0].pools) == 300

@@ -458,6 +458,30 @@ def test_unreadable_pod_is_named() -> None:
         PODS.page(json.dumps({"metadata": {}, "items": items}).encode())
 
 
+@pytest.mark.parametrize(
+    ("part", "wrong"),
+    [
+        ("metadata", {"labels": {"app": 1}}),
+        ("metadata", {"ownerReferences": [{"controller": "yes"}]}),
+        ("spec", {"tolerations": [{"key": 1}]}),
+        ("spec", {"nodeSelector": ["disk"]}),
+        ("spec", {"resources": {"requests": "all"}}),
+        ("spec", {"overhead": {"cpu": "much"}}),
+        ("spec", {"containers": [{"resources": {"requests": {"cpu": "much"}}}]}),
+        ("spec", {"containers": [{"ports": [{"hostPort": "http"}]}]}),
+        ("spec", {"initContainers": [{"resources": {"limits": {"memory": []}}}]}),
+    ],
+)
+def test_pod_with_a_wrong_shared_part_is_named_each_time(part: str, wrong: Json) -> None:
+    good: Json = {"metadata": {"name": "good", "namespace": "web"}}
+    bad: Json = {"metadata": {"name": "db-0", "namespace": "web"}, "spec": {}}
+    bad[part] |= wrong
+    body = json.dumps({"items": [good, bad]}).encode()
+    for _ in range(2):
+        with pytest.raises(FleetError, match="Pod web/db-0 cannot be read"):
+            PODS.page(body)
+
+
 def test_empty_list_may_be_null() -> None:
     page = NODES.page(b'{"metadata": {"resourceVersion": "3", "continue": "c"}, "items": null}')
     assert (page.things, page.version, page.rest) == ((), "3", "c")

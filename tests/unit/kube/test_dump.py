@@ -73,6 +73,12 @@ def secretive(found: objects.Json) -> objects.Json:
         container["env"] = [{"name": "PASSWORD", "value": SECRET}]
         container["args"] = [f"--password={SECRET}"]
         container["image"] = f"registry.invalid/{SECRET}:1"
+        container["ports"] = [{"name": SECRET, "containerPort": 80, "hostPort": 80}]
+        container["resources"] = {**container.get("resources", {}), "claims": [{"name": SECRET}]}
+    for owner in made["metadata"].get("ownerReferences", []):
+        owner["apiVersion"] = f"{SECRET}/v1"
+    if made["kind"] == "Pod":
+        made["spec"]["tolerations"] = [{"key": "a", "operator": "Exists", "note": SECRET}]
     for volume in made["spec"].get("volumes", []) if made["kind"] == "Pod" else []:
         template = {"metadata": {"annotations": {"made-with": SECRET}}}
         volume.update({"ephemeral": {"volumeClaimTemplate": template}} if "ephemeral" in volume else {})

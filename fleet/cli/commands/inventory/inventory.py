@@ -53,7 +53,8 @@ def sync(context: typer.Context, cluster: ClusterOption = None, output: Format =
     from fleet.cli.terminal.output import show, show_json
     from fleet.cli.views.cluster import synced
 
-    results = read(home_of(context), cluster or ())
+    with without_collection():
+        results = read(home_of(context), cluster or ())
     if output == "json":
         show_json(results)
     else:

@@ -28,11 +28,15 @@ def import_(
         typer.Argument(
             metavar="FILE",
             help="A CSV, the output of ansible-inventory --list, or the folder of ansible -m setup --tree or of the fact "
-            "cache jsonfile.",
+            "cache jsonfile. A hyphen (-) reads standard input.",
         ),
     ],
     name: Annotated[
-        str, typer.Option(metavar="NAME", help="Name of the source. Default: that of the file.")
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Name of the source. Default: that of the file. A pipe and standard input need one.",
+        ),
     ] = "",
     meaning: Annotated[
         list[str] | None,
@@ -81,9 +85,9 @@ def list_(context: typer.Context, output: Format = "text") -> None:
 def remove(
     context: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the source.")]
 ) -> None:
-    """Remove a source. What it said stays in the history."""
+    """Remove a source, and name the machines that nothing else has. What it said stays in the history."""
     from fleet.app.inventory.sources import remove_source
     from fleet.cli.terminal.output import note
-    from fleet.core.text.counts import counted
+    from fleet.cli.views.sources import removed
 
-    note(f"Removed {name} with {counted(remove_source(home_of(context), name), 'machine')}.")
+    note(removed(remove_source(home_of(context), name)).plain)

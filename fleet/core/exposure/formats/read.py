@@ -10,14 +10,14 @@ import msgspec
 from fleet.core.exposure.advisory import SecurityAdvisory
 from fleet.core.exposure.formats import csaf, cve_record, osv
 from fleet.core.records.errors import UsageError
-from fleet.core.text.encoding import in_utf8
 
 
 def read_advisory(text: bytes, name: str) -> SecurityAdvisory:
-    """Returns the advisory in `text`. `name` is the file's name, for errors. Raises UsageError if the text is not a CVE
-    record (CVE JSON 5), an OSV record or a CSAF 2 document, or has a wrong value in one of the fields that decide."""
+    """Returns the advisory in `text`, which is UTF-8. `name` is the file's name, for errors. Raises UsageError if the
+    text is not a CVE record (CVE JSON 5), an OSV record or a CSAF 2 document, or has a wrong value in one of the fields
+    that decide."""
     try:
-        found: Any = msgspec.json.decode(in_utf8(text))
+        found: Any = msgspec.json.decode(text)
         if isinstance(found, dict) and "cveMetadata" in found:
             return cve_record.advisory_of(msgspec.convert(found, cve_record.CveRecord), _moment)
         if (

@@ -38,6 +38,8 @@ def _held(context: GuardContext, own: OwnPod, pod: Pod) -> Held | None:
     wanted = replicas(view, pod)
     if own.database == "server" and wanted > 1:
         successor = standby(view, pod)
+        if successor is not None and own.planned:
+            return None
         if successor is not None:
             params: dict[str, str | int] = {"pod": str(successor.ref), "node": successor.node}
             return Held(Reason.HAND_OVER, node, params)

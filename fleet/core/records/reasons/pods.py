@@ -61,6 +61,12 @@ ROOM = ReasonSpec(
     opens="the nodes in work come back, or their runs fail after a bounded wait",
     docs="workloads.md#where-evicted-pods-can-land",
 )
+FIRST_NODES = ReasonSpec(
+    "first-nodes",
+    "{out} nodes of {subject} are out and {upgraded} are upgraded: pods of more than {most} would move twice",
+    opens="a node in work comes back, or its run fails after a bounded wait",
+    docs="workloads.md#where-evicted-pods-can-land",
+)
 TERMINATING = ReasonSpec(
     "terminating",
     "pod {subject} is being deleted{why}",

@@ -85,6 +85,7 @@ class Reason(StrEnum):
     CLUSTER_LIMIT = limits.CLUSTER_LIMIT
     CAPACITY = pods.CAPACITY
     ROOM = pods.ROOM
+    FIRST_NODES = pods.FIRST_NODES
     QUORUM = quorums.QUORUM
     QUORUM_NEVER = quorums.QUORUM_NEVER
     QUORUM_UNREAD = quorums.QUORUM_UNREAD

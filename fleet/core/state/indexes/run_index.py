@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
@@ -16,6 +18,8 @@ class RunIndex:
         """The rollouts by id."""
         self._rollout_of: dict[NodeRef, Rollout] = {}
         self._order: dict[NodeRef, int] = {}
+        self._counts: Counter[str] = Counter()
+        """The number of nodes that are in a rollout, by cluster."""
 
     def add(self, rollout: Rollout) -> list[NodeRef]:
         """Adds a rollout, and returns the nodes that are in it now.
@@ -26,12 +30,17 @@ class RunIndex:
         own = [ref for ref in rollout.runs if rollout.active or ref not in self._rollout_of]
         for order, ref in enumerate(rollout.runs):
             if rollout.active or ref not in self._rollout_of:
+                self._counts[ref.cluster] += ref not in self._rollout_of
                 self._rollout_of[ref] = rollout
                 self._order[ref] = order
         return own
 
     def __contains__(self, ref: NodeRef) -> bool:
         return ref in self._rollout_of
+
+    def count_of(self, cluster: str) -> int:
+        """Returns how many nodes of a cluster are in a rollout."""
+        return self._counts[cluster]
 
     def nodes_of(self, cluster: str) -> list[NodeRef]:
         """Returns the nodes of a cluster that are in a rollout."""

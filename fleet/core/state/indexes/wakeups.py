@@ -35,6 +35,8 @@ class WakeUps:
         """The same for runs with a pod for whose shape no open node has room, by cluster and shape."""
         self._in_work: dict[str, dict[str, None]] = {}
         """The names of the nodes for which a run has a slot and has not failed, by cluster."""
+        self._upgraded: dict[str, dict[str, None]] = {}
+        """The names of the nodes whose run is done, by cluster."""
         self._until_back: dict[str, dict[WaitKey, None]] = {}
         """The wait keys of runs that wait for the capacity of the nodes in work, by cluster."""
 
@@ -123,17 +125,27 @@ class WakeUps:
         """Returns the names of the cluster's nodes that a run has a slot for, and has not failed on."""
         return self._in_work.get(cluster, {}).keys()
 
+    def upgraded(self, cluster: str) -> int:
+        """Returns how many of the cluster's nodes have a run that is done."""
+        return len(self._upgraded.get(cluster, ()))
+
     def step_changed(self, run: Run) -> None:
-        """Updates whether the run's node is in work.
+        """Updates whether the run's node is in work, and whether it is upgraded.
 
         Where no node is in work any more, or a run has failed, capacity that was expected of it may not come.
         """
         cluster, name = run.node
         names = self._in_work.setdefault(cluster, {})
+        upgraded = self._upgraded.setdefault(cluster, {})
+        if run.step is Step.DONE:
+            upgraded[name] = None
+        else:
+            upgraded.pop(name, None)
         if run.step in HAS_SLOT:
             names[name] = None
         elif name in names:
             del names[name]
+            self._queue.open(WaitKey("upgraded", cluster))
             if not names or run.step is not Step.DONE:
                 for key in self._until_back.pop(cluster, ()):
                     self._queue.open(key)

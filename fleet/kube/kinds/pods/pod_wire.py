@@ -1,13 +1,29 @@
-"""Pods, as the API server writes them."""
+"""Pods, as the API server writes them.
+
+Parts that many pods have in common stay text (`Raw`) and are decoded once for all pods with the same text: in
+`fleet.kube.objects.sharing`, `requests` and `affinity`.
+"""
 
 from __future__ import annotations
 
-from msgspec import Raw, field
+from typing import Any
 
-from fleet.kube.objects.wire import NULL, ApiStruct, Condition, Meta, Quantities, TolerationWire
+from msgspec import Raw, field, json
+from msgspec.structs import replace
+
+from fleet.kube.objects.sharing import Tolerations
+from fleet.kube.objects.wire import NULL, ApiStruct, Condition, Labels, Owners, Quantities
 
 
-class PodMeta(Meta, frozen=True):
+class PodMeta(ApiStruct, frozen=True):
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    deletion_timestamp: str | None = None
+    labels: Raw = NULL
+    owner_references: Raw = NULL
+    finalizers: tuple[str, ...] | None = None
     annotations: dict[str, str] | None = None
     creation_timestamp: str | None = None
     deletion_grace_period_seconds: int | None = None
@@ -18,16 +34,24 @@ class Requirements(ApiStruct, frozen=True):
     limits: Quantities | None = None
 
 
+Requested = Requirements | None
+
+
 class Port(ApiStruct, frozen=True):
     host_port: int = 0
     host_ip: str = field(name="hostIP", default="")
     protocol: str = ""
 
 
+Ports = tuple[Port, ...] | None
+
+
 class Container(ApiStruct, frozen=True):
     image: str = ""
-    ports: tuple[Port, ...] | None = None
-    resources: Requirements = Requirements()
+    ports: Raw = NULL
+    """`Ports`."""
+    resources: Raw = NULL
+    """`Requested`."""
     restart_policy: str = ""
 
 
@@ -64,12 +88,13 @@ class PodSpec(ApiStruct, frozen=True):
     node_name: str = ""
     containers: tuple[Container, ...] | None = None
     init_containers: tuple[Container, ...] | None = None
-    resources: Requirements | None = None
-    """The requests of the pod as a whole, which count instead of those of its containers."""
-    overhead: Quantities | None = None
+    resources: Raw = NULL
+    """The requests of the pod as a whole (`Requested`), which count instead of those of its containers."""
+    overhead: Raw = NULL
+    """Quantities."""
     volumes: tuple[Volume, ...] | None = None
-    tolerations: tuple[TolerationWire, ...] | None = None
-    node_selector: dict[str, str] | None = None
+    tolerations: Raw = NULL
+    node_selector: Raw = NULL
     affinity: Raw = NULL
     topology_spread_constraints: Raw = NULL
     termination_grace_period_seconds: int | None = None
@@ -92,3 +117,41 @@ class PodWire(ApiStruct, frozen=True):
     metadata: PodMeta = PodMeta()
     spec: PodSpec = PodSpec()
     status: PodStatus = PodStatus()
+
+
+def limited(found: PodWire) -> PodWire:
+    """Returns the Pod with only the fields that fleet reads in the parts that stay text; no part keeps the whole page
+    in memory. Raises msgspec.ValidationError for a part that is not of its type."""
+    meta, spec = found.metadata, found.spec
+    return replace(
+        found,
+        metadata=replace(
+            meta,
+            labels=_limited(meta.labels, Labels),
+            owner_references=_limited(meta.owner_references, Owners),
+        ),
+        spec=replace(
+            spec,
+            containers=_containers(spec.containers),
+            init_containers=_containers(spec.init_containers),
+            resources=_limited(spec.resources, Requested),
+            overhead=_limited(spec.overhead, Quantities | None),
+            tolerations=_limited(spec.tolerations, Tolerations),
+            node_selector=_limited(spec.node_selector, Labels),
+        ),
+    )
+
+
+def _containers(containers: tuple[Container, ...] | None) -> tuple[Container, ...] | None:
+    return containers and tuple(
+        replace(
+            container,
+            ports=_limited(container.ports, Ports),
+            resources=_limited(container.resources, Requested),
+        )
+        for container in containers
+    )
+
+
+def _limited(text: Raw, kind: Any) -> Raw:
+    return Raw(json.encode(json.decode(text, type=kind)))

@@ -18,14 +18,21 @@ from fleet.core.custom_resources.policy_conditions import (
     freeze_status,
     quorum_group_status,
     ready,
+    release_stream_status,
     upgrade_policy_status,
 )
-from fleet.core.custom_resources.policy_objects import FreezeStatus, QuorumGroupStatus, UpgradePolicyStatus
+from fleet.core.custom_resources.policy_objects import (
+    FreezeStatus,
+    QuorumGroupStatus,
+    ReleaseStreamStatus,
+    UpgradePolicyStatus,
+)
 from fleet.core.custom_resources.rollout import RolloutStatus
 from fleet.core.custom_resources.rollout_conditions import expected_end, rollout_status, waiting_status
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
+from fleet.core.releases.release_list import FeedState
 from fleet.core.reporting.status import StatusQuorum
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.rollout import Rollout, RolloutState
@@ -295,3 +302,26 @@ def test_text_of_a_cluster_moves_no_cursor_and_hides_nothing() -> None:
     held = {next(iter(rollout.runs)): (Held(Reason.BUDGET_NEVER, "shop/\x1b[2Jweb"),)}
     (group,) = rollout_status(RolloutStatus(), rollout, held, START, 1).held
     assert group.message.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("feed", "condition"),
+    [
+        (FeedState("list at a", START), ("True", "AsExpected")),
+        (FeedState("list at a", START, problem="410 Gone"), ("False", "FeedUnreadable")),
+        (FeedState("list at a", problem="410 Gone"), ("False", "FeedUnreadable")),
+        (FeedState("list at a"), ("Unknown", "FeedUnread")),
+    ],
+)
+def test_stream_says_when_its_feed_was_read_and_why_it_was_not(
+    feed: FeedState, condition: tuple[str, str]
+) -> None:
+    status = release_stream_status(ReleaseStreamStatus(), ObjectMistakes(), ["44.1"], feed, LATER, 1)
+    assert of(status.conditions, "FeedRead") == condition
+    assert of(status.conditions, "Ready") == ("True", "InForce")
+    assert (status.read_at or None) == feed.read_at
+
+
+def test_stream_without_a_feed_says_nothing_of_one() -> None:
+    status = release_stream_status(ReleaseStreamStatus(), ObjectMistakes(), ["44.1"], None, LATER, 1)
+    assert [each.type for each in status.conditions] == ["Ready"] and status.read_at is UNSET

@@ -5,20 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from fleet.app.inventory.sources import ImportSettings, import_source
+from fleet.app.planning.dumps import dump_of
+from fleet.app.reporting.exposure import advisories, vex_statements
+from fleet.app.wiring.home import Home
+from fleet.app.wiring.sboms import ReleaseSboms
 from fleet.config.policy import load_file
 from fleet.config.stream import text_of
-from fleet.core.exposure.formats.read import read_advisory
+from fleet.core.exposure.question import AdvisoryQuestion
+from fleet.core.policy.policy import Policy
+from fleet.core.releases.release import Release
 from fleet.core.text.encoding import decoded, in_utf8
 from fleet.feeds import documents
 from fleet.feeds.credentials import login
 from fleet.hosts.inventory.source import load
 from fleet.kube.kubeconfig import contexts
-from fleet.kube.watch.snapshot import of_dump
 
 MARKED = ["utf-8", "utf-8-sig", "utf-16"]
 POLICY = "streams:\n- {name: s, file: releases.yaml}\npools:\n- {name: w, stream: s, selector: {matchLabels: {pool: w}}}\n"
@@ -29,6 +34,19 @@ contexts: [{name: here, context: {cluster: a, user: a}}]
 users: [{name: a, user: {token: t}}]
 """
 OSV = {"id": "X-1", "modified": "2026-01-01T00:00:00Z", "affected": []}
+VEX = {
+    "@context": "https://openvex.dev/ns/v0.2.0",
+    "author": "ann",
+    "statements": [
+        {"vulnerability": {"name": "X-1"}, "products": [{"@id": "pkg:rpm/kernel"}], "status": "fixed"}
+    ],
+}
+SBOM = {
+    "bomFormat": "CycloneDX",
+    "components": [
+        {"type": "library", "name": "openssl", "version": "1", "purl": "pkg:rpm/fedora/openssl@1-1"}
+    ],
+}
 NODE = {"kind": "Node", "metadata": {"name": "n", "uid": "u"}, "status": {"nodeInfo": {}}}
 
 
@@ -48,13 +66,37 @@ def kubeconfig(folder: Path, encoding: str) -> object:
     return list(contexts.read_all([folder / "config"]).contexts)
 
 
+def written(folder: Path, encoding: str, content: object) -> Path:
+    path = folder / "given.json"
+    path.write_text(json.dumps(content), encoding=encoding)
+    return path
+
+
 def advisory(folder: Path, encoding: str) -> object:
-    return read_advisory(json.dumps(OSV).encode(encoding), "x.json").id
+    (question,) = advisories([written(folder, encoding, OSV)])
+    return isinstance(question, AdvisoryQuestion) and question.advisory.id
+
+
+def vex(folder: Path, encoding: str) -> object:
+    (statement,) = vex_statements([written(folder, encoding, VEX)])
+    return statement.author
+
+
+def sbom(folder: Path, encoding: str) -> object:
+    (folder / "sboms").mkdir()
+    written(folder / "sboms", encoding, SBOM).rename(folder / "sboms" / "1.0.json")
+    found = ReleaseSboms(folder / "fleet.yaml").of(Release("1.0"))
+    return found is not None and sorted(found.packages)
 
 
 def dump(folder: Path, encoding: str) -> object:
-    content = json.dumps({"kind": "List", "items": [NODE]}).encode(encoding)
-    return of_dump(content, "east", "", datetime(2026, 1, 1, tzinfo=UTC)).nodes[0].name
+    path = written(folder, encoding, {"kind": "List", "items": [NODE]})
+    return dump_of(Home(folder), path, Policy()).nodes[0].name
+
+
+def spreadsheet(folder: Path, encoding: str) -> object:
+    (folder / "cmdb.csv").write_text("name\nn-1\n", encoding=encoding)
+    return import_source(Home(folder), folder / "cmdb.csv", ImportSettings()).source.machines
 
 
 def feed(folder: Path, encoding: str) -> object:
@@ -71,7 +113,10 @@ READERS: dict[Callable[[Path, str], object], object] = {
     hosts: "till-1",
     kubeconfig: ["here"],
     advisory: "X-1",
+    vex: "ann",
+    sbom: ["openssl"],
     dump: "n",
+    spreadsheet: 1,
     feed: {"a": 1},
     registry_login: ("a", "b"),
 }
