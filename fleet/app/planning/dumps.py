@@ -27,7 +27,7 @@ from fleet.system.event_loop import result_of
 from fleet.system.given_file import given_file, shown_name, stem
 
 LARGEST = 2 << 30
-"""The size of the largest dump that is read, in bytes: that of 100,000 pods as kubectl writes them has some 800 MB."""
+"""The size of the largest dump that is read, in bytes."""
 HOW = "kubectl get nodes,pods,poddisruptionbudgets,deployments,replicasets,statefulsets,daemonsets -A -o json > FILE"
 
 
