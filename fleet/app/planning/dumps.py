@@ -26,7 +26,7 @@ from fleet.core.releases.release import Release
 from fleet.system.given_file import given_file, shown_name, stem
 
 LARGEST = 2 << 30
-"""The size of the largest dump that is read, in bytes: that of 100,000 pods as kubectl writes them has some 800 MB."""
+"""The size of the largest dump that is read, in bytes."""
 HOW = "kubectl get nodes,pods,poddisruptionbudgets,deployments,replicasets,statefulsets,daemonsets -A -o json > FILE"
 
 
