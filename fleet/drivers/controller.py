@@ -61,7 +61,7 @@ from fleet.drivers.ports import (
 from fleet.drivers.request_recorder import RequestRecorder
 from fleet.drivers.timers.jobs import JobSchedule, JobsOf, no_jobs
 from fleet.drivers.timers.pace import WALL, Pace
-from fleet.drivers.timers.periodic import PeriodicTask
+from fleet.drivers.timers.periodic import PeriodicTask, until_failure
 from fleet.gates.measurement import answer
 from fleet.receivers.receiver import send
 from fleet.system.clock import Clock
@@ -283,10 +283,10 @@ class Controller:
                 regular.append(PeriodicTask("notary", FLUSH, self._notary.look))
             async with self._pace.periodically(regular) as failure:
                 work = asyncio.create_task(executor.run(until_idle))
-                await _first(work, failure)
+                await until_failure(work, failure)
                 # While the lease is still renewed: a server may take its time.
-                await _first(asyncio.create_task(silencer.finish()), failure)
-                await _first(asyncio.create_task(notifier.finish()), failure)
+                await until_failure(asyncio.create_task(silencer.finish()), failure)
+                await until_failure(asyncio.create_task(notifier.finish()), failure)
             recorder.flush()
             tally.flush()
             fold()
@@ -303,17 +303,3 @@ class Controller:
             for cluster in clusters:
                 with suppress(FleetError):
                     await cluster.close()
-
-
-async def _first(work: asyncio.Task[None], failure: asyncio.Future[None]) -> None:
-    """Waits until the work ends, or until a periodic task fails: then the work is stopped. Raises what ended it."""
-    try:
-        await asyncio.wait({work, failure}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        if not work.done():
-            work.cancel()
-        await asyncio.gather(work, return_exceptions=True)
-    if failure.done() and not failure.cancelled():
-        failure.result()
-    if not work.cancelled():
-        work.result()

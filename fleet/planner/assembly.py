@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import datetime
 
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
@@ -11,7 +10,6 @@ from msgspec.structs import replace
 from fleet.core.capacity.rescheduled_pods import needs_place_elsewhere
 from fleet.core.cluster.snapshot import Snapshot, volumes_of
 from fleet.core.cluster.view import ClusterView
-from fleet.core.engine.engine import Engine
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.estimates import EstimateKey, origin
 from fleet.core.planning.lower_bound import bound
@@ -29,17 +27,22 @@ from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
 from fleet.planner.limit_waits import opens_by_itself
-from fleet.planner.recorder import PlanRecorder, most_out
+from fleet.planner.recorder import most_out
 from fleet.planner.request import PlanRequest
 from fleet.planner.uncertainty import uncertainty
 
 
 class Ended(Struct, frozen=True):
-    """The engine after nothing moves any more, and what was recorded on the way."""
+    """What is left of the simulation once nothing moves any more. The engine and the models, which take most of a plan's
+    memory, are not part of it."""
 
-    engine: Engine
     rollout: Rollout
-    table: PlanRecorder
+    runs: tuple[PlannedRun, ...]
+    """The runs that are done, by their start."""
+    peak: int
+    """The most nodes that had a slot at the same time."""
+    reasons: Mapping[NodeRef, tuple[Held, ...]]
+    """The reasons that hold the nodes whose run is not done."""
     held_at_start: Mapping[NodeRef, Sequence[Held]]
     """The reasons that hold nodes at the start and need action by an operator. Their messages name real pods, not those of
     the model."""
@@ -50,7 +53,7 @@ def assemble(request: PlanRequest, ended: Ended) -> Plan:
     rollout, groups, start = ended.rollout, request.groups(), request.start
     done = [run for run in rollout.runs.values() if run.step is Step.DONE]
     goals = [run.goal for run in rollout.runs.values()]
-    runs = sorted((ended.table.run(run) for run in done), key=lambda planned: (planned.start, planned.node))
+    runs = ended.runs
     views = views_of(request.snapshots, request.lost)
     drained = _drained(rollout, views)
     staged = staged_of(request.snapshots, request.release)
@@ -70,9 +73,9 @@ def assemble(request: PlanRequest, ended: Ended) -> Plan:
         bound_by=lower.describe(most_out(_inside(runs, lower.inside))),
         evictions=sum(len(run.evictions) for run in runs),
         pods=_pods(done, request.snapshots),
-        peak_unavailable=ended.table.peak,
-        runs=tuple(runs),
-        held=tuple(_holds(ended, start, views, {each.cluster: each.site for each in request.snapshots})),
+        peak_unavailable=ended.peak,
+        runs=runs,
+        held=tuple(_holds(ended, views, {each.cluster: each.site for each in request.snapshots})),
         pools=tuple(request.pools),
         clusters=tuple(dict.fromkeys(goal.node.cluster for goal in goals)),
         p95_seconds=p95,
@@ -180,15 +183,13 @@ def staged_of(snapshots: Sequence[Snapshot], release: Release) -> frozenset[Node
     )
 
 
-def _holds(
-    ended: Ended, start: datetime, views: Mapping[str, ClusterView], sites: Mapping[str, str]
-) -> Iterator[PlannedHold]:
+def _holds(ended: Ended, views: Mapping[str, ClusterView], sites: Mapping[str, str]) -> Iterator[PlannedHold]:
     """Yields the nodes that the plan does not upgrade, each with its reason."""
     rollout = ended.rollout
     for run in rollout.runs.values():
         if run.step is Step.DONE:
             continue
-        holds = ended.engine.why(run.node, start)
+        holds = ended.reasons[run.node]
         at_start = {(found.reason, found.subject): found for found in ended.held_at_start.get(run.node, ())}
         holds = tuple(at_start.get((hold.reason, hold.subject), hold) for hold in holds)
         # If another controller deletes the node, that comes first: nothing else about the node needs to be fixed.

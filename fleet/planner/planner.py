@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from random import Random
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from fleet.core.cluster.view import ClusterView
 from fleet.core.engine.engine import Engine
 from fleet.core.guards.pods.budgets import is_unhealthy
+from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod
 from fleet.core.planning.plan import Plan
 from fleet.core.planning.shortest_run import lengths
 from fleet.core.policy.evictable import stuck
+from fleet.core.records.held import Held
 from fleet.core.rollout.event import ClusterLost, ClusterSynced, Upserted
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.steps import Step
 from fleet.core.state.hook_calls import Expected
 from fleet.core.state.own_pod import OwnPod
 from fleet.model.model import Model
@@ -58,16 +62,14 @@ def _simulated(request: PlanRequest, report: Progress) -> Ended:
     """Runs the engine twice: once to find the canaries and the order of the nodes, and then on the model."""
     goals, start, groups = request.goals(), request.start, request.groups()
     run_seconds = expected_seconds(request.policy, goals, request.times, groups)
-    observed = _observed(request, goals, run_seconds)
-    held = {goal.node: held_by for goal in goals if (held_by := observed.lasting(goal.node, start))}
-    unhealthy = {name: _unhealthy_pods(view, start) for name, view in observed.views.items()}
-    goals = _in_order(request, observed, goals)
+    before = _before(request, goals, run_seconds)
+    unhealthy = {name: _unhealthy_pods(view, start) for name, view in before.views.items()}
     sites = {snapshot.cluster: snapshot.site for snapshot in request.snapshots}
-    rollout = _rollout(request, goals, run_seconds)
+    rollout = _rollout(request, before.goals, run_seconds)
     engine = Engine(
         sites,
         [*request.kept, rollout],
-        observed.views,
+        before.views,
         foretells=True,
         expected=_hooks(request),
         own=_own(request),
@@ -83,7 +85,26 @@ def _simulated(request: PlanRequest, report: Progress) -> Ended:
         for cluster_snapshot in request.answering()
     }
     simulate(engine, models, table, start, report)
-    return Ended(engine, rollout, table, held)
+    done = (table.run(run) for run in rollout.runs.values() if run.step is Step.DONE)
+    runs = tuple(sorted(done, key=lambda planned: (planned.start, planned.node)))
+    reasons = {ref: engine.why(ref, start) for ref, run in rollout.runs.items() if run.step is not Step.DONE}
+    return Ended(rollout, runs, table.peak, reasons, before.held)
+
+
+class Before(NamedTuple):
+    """The clusters as they are at the start, with the order in which the nodes go. The engine that found it is not kept:
+    its indexes would take memory for as long as the simulation runs."""
+
+    views: Mapping[str, ClusterView]
+    goals: tuple[Goal, ...]
+    held: Mapping[NodeRef, tuple[Held, ...]]
+    """The reasons that hold nodes until an operator acts."""
+
+
+def _before(request: PlanRequest, goals: tuple[Goal, ...], run_seconds: int) -> Before:
+    engine = _observed(request, goals, run_seconds)
+    held = {goal.node: reasons for goal in goals if (reasons := engine.lasting(goal.node, request.start))}
+    return Before(engine.views, _in_order(request, engine, goals), held)
 
 
 def _own(request: PlanRequest) -> OwnPod | None:

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.node import Node
 from fleet.core.objects.pod import Pod
 from fleet.core.objects.workload import Workload
 from fleet.core.rollout.event import ClusterObject
@@ -17,21 +16,28 @@ NoticeSource = tuple[str, ...]
 
 
 class Notices:
-    """The notices of one cluster by node, without those in the Nodes themselves; updated with each change of an
-    object."""
+    """The notices of one cluster by node; updated with each change of an object."""
 
     def __init__(self) -> None:
         self._of_source: dict[NoticeSource, dict[str, Notice]] = {}
         """Notices by source, then by node."""
         self._of_node: dict[str, dict[NoticeSource, Notice]] = {}
+        self._in_node: dict[str, tuple[Notice, ...]] = {}
+        """The notices in the Nodes themselves, by node; Nodes without notices are left out."""
 
-    def of(self, node: str) -> Iterable[Notice]:
-        """Returns the notices of the node."""
-        return self._of_node.get(node, {}).values()
+    def of(self, node: str) -> list[Notice]:
+        """Returns the notices of the node, first those in the Node itself."""
+        return [*self._in_node.get(node, ()), *self._of_node.get(node, {}).values()]
 
     def upsert(self, obj: ClusterObject) -> set[str]:
-        """Records an object that was added or changed; returns the nodes whose notices have changed."""
+        """Records an object that was added or changed; returns the nodes for which the notices in other objects than the
+        Node have changed."""
         match obj:
+            case Node():
+                self._in_node.pop(obj.name, None)
+                if notices := tuple(of_node(obj)):
+                    self._in_node[obj.name] = notices
+                return set()
             case Maintenance():
                 notice = of_maintenance(obj)
                 return self._replace(obj, {obj.node: notice} if notice is not None else {})
@@ -39,12 +45,17 @@ class Notices:
                 return self._replace(obj, dict(of_locks(obj)) if obj.locks else {})
             case Pod():
                 notice = of_pod(obj)
+                if notice is None and not self._of_source:
+                    return set()
                 return self._replace(obj, {obj.node: notice} if notice is not None else {})
             case _:
                 return set()
 
     def delete(self, obj: ClusterObject) -> set[str]:
-        """Removes an object; returns the nodes whose notices have changed."""
+        """Removes an object; returns what `upsert` returns."""
+        if isinstance(obj, Node):
+            self._in_node.pop(obj.name, None)
+            return set()
         return self._replace(obj, {})
 
     def _replace(self, obj: ClusterObject, notices: dict[str, Notice]) -> set[str]:
@@ -69,12 +80,11 @@ class Notices:
 
 
 def notices_by_node(snapshot: Snapshot) -> dict[str, list[Notice]]:
-    """Returns the notices of a snapshot by node, those in the Nodes themselves included. Nodes without notices are left
-    out."""
+    """Returns the notices of a snapshot by node. Nodes without notices are left out."""
     notices = Notices()
     for obj in snapshot.objects():
         notices.upsert(obj)
-    by_node = {node.name: [*of_node(node), *notices.of(node.name)] for node in snapshot.nodes}
+    by_node = {node.name: notices.of(node.name) for node in snapshot.nodes}
     return {name: node_notices for name, node_notices in by_node.items() if node_notices}
 
 

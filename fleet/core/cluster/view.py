@@ -26,7 +26,7 @@ from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.event import ClusterObject
 from fleet.core.third_parties.maintenance import Maintenance
-from fleet.core.third_parties.notice import Notice, of_node, once_done
+from fleet.core.third_parties.notice import Notice, once_done
 from fleet.core.third_parties.roles import Roles
 from fleet.core.third_parties.standbys import Standbys
 
@@ -38,8 +38,7 @@ class ClusterView:
         self.name = name
         self.capacity = ClusterCapacity()
         self.roles, self.standbys = Roles(), Standbys()
-        self.reported_notices = Notices()
-        """The notices in objects of third parties; `notices` adds those in the Nodes themselves."""
+        self._notices = Notices()
         self.why_lost, self.led_by_another = "", False
         """Why the cluster does not answer, or which controller leads there instead; empty if the cluster answers, or
         was not asked yet. `led_by_another` is True in the second case."""
@@ -101,8 +100,7 @@ class ClusterView:
 
     def notices(self, node: str) -> list[Notice]:
         """Returns all notices of third parties about the node."""
-        current = self.nodes.get(node)
-        return [*(of_node(current) if current is not None else ()), *self.reported_notices.of(node)]
+        return self._notices.of(node)
 
     def attachments_on(self, node: str) -> Iterable[Attachment]:
         """Returns the volume attachments of the node."""
@@ -148,15 +146,16 @@ class ClusterView:
         if demand is None or demand.terms != self.budget_index.selector_changes:
             pods = self.to_drain(node)
             matched = tuple((pod, self.budget_index.refs_of(pod)) for pod in pods)
-            treated = {
-                pod.uid: treated_otherwise
-                for pod in pods
-                if (treated_otherwise := self.treatment(pod)) is not EVICTED
-            }
+            treated = {} if self.has_default_treatment(node) else self._treated_otherwise(pods)
             demand = DrainDemand(matched, self.budgets, self.budget_index.selector_changes, treated)
             if all(self._controller_known(pod) for pod in pods):
                 self._drain_demands[node] = demand
         return demand
+
+    def _treated_otherwise(self, pods: Iterable[Pod]) -> dict[str, Treatment]:
+        """Returns the treatments, by the pod's uid, other than an eviction as the budgets allow."""
+        treatments = {pod.uid: self.treatment(pod) for pod in pods}
+        return {uid: treated for uid, treated in treatments.items() if treated is not EVICTED}
 
     def _controller_known(self, pod: Pod) -> bool:
         """Returns whether the pod's treatment can be decided: its controller has been seen, or the treatment does not
@@ -197,7 +196,7 @@ class ClusterView:
                 self.quorums[obj.name] = obj
             case Maintenance():
                 pass
-        return self.reported_notices.upsert(obj) | affected
+        return self._notices.upsert(obj) | affected
 
     def delete(self, obj: ClusterObject) -> set[str]:
         """Removes an object that was deleted; returns what `upsert` returns."""
@@ -227,7 +226,7 @@ class ClusterView:
                 self.quorums.pop(obj.name, None)
             case Maintenance():
                 pass
-        return self.reported_notices.delete(obj) | affected
+        return self._notices.delete(obj) | affected
 
     def _update_standbys(self, before: Pod | None, pod: Pod | None) -> set[str]:
         """Records the change of a pod for `standbys`, and forgets the drain demands of the nodes with pods that depend

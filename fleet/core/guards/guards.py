@@ -87,7 +87,8 @@ def _boot_id(context: GuardContext) -> Held | None:
 
 
 def _kubelet_skew(context: GuardContext) -> Held | None:
-    return kubelet_skew.held(context.view.name, context.run.release, context.view.servers)
+    release = context.run.release
+    return kubelet_skew.held(context.view.name, release, context.view.servers) if release.kubelet else None
 
 
 def _architecture(context: GuardContext) -> Held | None:

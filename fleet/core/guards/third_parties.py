@@ -25,7 +25,7 @@ def holding_notices(notices: Sequence[Notice], now: datetime) -> list[Notice]:
 def held(node: str, notices: Sequence[Notice], now: datetime) -> Held | None:
     """Returns what holds a node that another party deletes or works on, or None. `notices`: all notices about the
     node."""
-    holding = holding_notices(notices, now)
+    holding = holding_notices(notices, now) if notices else []
     if not holding:
         return None
     first = holding[0]

@@ -14,7 +14,8 @@ BudgetKey = tuple[str, PodRef]
 
 class BudgetReservations:
     def __init__(self) -> None:
-        self._demand: dict[BudgetKey, int] = {}
+        self._demand: dict[str, dict[PodRef, int]] = {}
+        """The evictions that waiting nodes will take from budgets, by cluster and budget."""
         self._reserved: dict[NodeRef, dict[str, tuple[BudgetKey, ...]]] = {}
         """The budgets that a pod's eviction takes from, by node and the pod's uid."""
         self._reserved_by: dict[BudgetKey, dict[str, NodeRef]] = {}
@@ -23,20 +24,19 @@ class BudgetReservations:
     def count_demand(self, view: ClusterView, pod: Pod, change: int) -> None:
         """Counts a pod that has come to a node which still has to be drained (+1), or has left such a node (-1)."""
         if not pod.stays and view.treatment(pod).do not in NOT_EVICTED:
+            demand = self._demand.setdefault(view.name, {})
             for ref in view.budget_index.refs_of(pod):
-                key = (view.name, ref)
-                self._demand[key] = max(0, self._demand.get(key, 0) + change)
+                demand[ref] = max(0, demand.get(ref, 0) + change)
 
     def forget_demand(self, cluster: str) -> None:
         """Forgets the demand of a cluster, which is about to be counted again."""
-        for key in [key for key in self._demand if key[0] == cluster]:
-            del self._demand[key]
+        self._demand.pop(cluster, None)
 
     def pressure(self, view: ClusterView, node: str) -> float:
         """Returns the most evictions left per unit of allowance among the budgets of the node's pods."""
-        most = 0.0
+        most, demand = 0.0, self._demand.get(view.name, {})
         for ref in view.drain_demand(node).budgets:
-            work = self._demand.get((view.name, ref), 0)
+            work = demand.get(ref, 0)
             if work > most:
                 most = max(most, work / max(1, view.budgets[ref].most_at_once))
         return most

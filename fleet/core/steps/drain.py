@@ -107,16 +107,17 @@ def drain(context: StepContext) -> StepEnd | None:
     if not context.cordoned_by_us:
         return _until_cordoned(context)
     context.state.actions.fulfilled(context.key("cordon"))
+    context.saw("cordon")
     context.state.drains.begin(context.ref, left)
     try:
         pods = wave.pods if wave is not None else ()
         last = capacity.last(context.node.name, view, [pod for pod, _ in pods])
-        going = [pod for pod, _ in pods if pod.uid not in last]
-        waits = [held for pod in going if (held := evict(context, pod))]
+        going = [(pod, treated) for pod, treated in pods if pod.uid not in last]
+        waits = [held for pod, treated in going if (held := evict(context, pod, treated))]
     except ComesBackError as error:
         return failed(str(error))
     if going and len(waits) == len(going) and (why := _waited_in_vain(context, waits)):
-        for pod in going:
+        for pod, _ in going:
             for ref in view.budget_index.refs_of(pod):
                 view.pending_evictions.give_up(ref)
         return StepEnd(StepResult.BACK, {"why": why})

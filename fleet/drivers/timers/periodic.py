@@ -56,3 +56,17 @@ async def run_periodically(tasks: Sequence[PeriodicTask]) -> AsyncIterator[async
         scheduler.shutdown(wait=False)
         if not failure.done():
             failure.cancel()
+
+
+async def until_failure(work: asyncio.Task[None], failure: asyncio.Future[None]) -> None:
+    """Waits until the work ends, or until a periodic task fails: then the work is stopped. Raises what ended it."""
+    try:
+        await asyncio.wait({work, failure}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        if not work.done():
+            work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+    if failure.done() and not failure.cancelled():
+        failure.result()
+    if not work.cancelled():
+        work.result()

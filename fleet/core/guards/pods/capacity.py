@@ -91,7 +91,8 @@ def last(node: str, view: ClusterView, left: Sequence[Pod]) -> Collection[str]:
                 asking.setdefault(ref, []).append(pod)
     later: set[str] = set()
     for ref, pods in asking.items():
-        if len(pods) > view.budgets[ref].most_at_once:
+        # A single pod has no other to go before.
+        if len(pods) > 1 and len(pods) > view.budgets[ref].most_at_once:
             bound = {pod.uid for pod in view.capacity.tied_to_node(node, pods)}
             if len(bound) < len(pods):
                 later |= bound

@@ -47,7 +47,7 @@ def _of_budgets(context: GuardContext) -> Iterator[Blocker]:
     hooked = context.rollout.pool(context.run).has_hooks_before
     free_evictions = wakeups.free_evictions if hooked else wakeups.free_evictions_soon
     for budget, (count, pod) in view.drain_demand(ref.name).needs(view.budgets).items():
-        if together := capacity.together(ref.name, view, budget, count):
+        if count > 1 and (together := capacity.together(ref.name, view, budget, count)):
             yield wakeups.pinned_key(ref), together
         free = free_evictions(budget, view)
         if budget_held := budgets.why_refused(view, budget, pod, free, count, context.now):

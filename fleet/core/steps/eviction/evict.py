@@ -24,15 +24,14 @@ class ComesBackError(Exception):
         super().__init__(f"{held.message}. {held.remedy}")
 
 
-def evict(context: StepContext, pod: Pod) -> Held | None:
-    """Evicts the pod, or returns the reason for which the pod waits.
+def evict(context: StepContext, pod: Pod, treated: Treatment) -> Held | None:
+    """Evicts the pod, or returns the reason for which the pod waits. `treated`: what the drain does with the pod.
 
     Raises ComesBackError where the pod's workload has come back too often.
     """
     # The run as it is after the evictions of this very decision.
     run = context.rollout.runs[context.ref]
     view = context.view
-    treated = view.treatment(pod)
     if pod.deleting:
         names = evictable.finalizers(pod)
         why = f", finalizer {names}" if names else ""
