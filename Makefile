@@ -175,7 +175,8 @@ lock:
 	uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
 		--python-version 3.11 --extra playbooks --constraints requirements.lock pyproject.toml -o deploy/requirements.lock
 
-# Builds the image of controller and agents, as an OCI image layout in build/image: two minutes. Needs mmdebstrap.
+# Builds the image of controller and agents, as an OCI image layout in build/image, with lists of what is in it: two minutes.
+# Needs mmdebstrap.
 .PHONY: image image-test
 image: $(SET_UP)
 	rm -rf build/image
@@ -185,7 +186,7 @@ image: $(SET_UP)
 image-test: $(SET_UP)
 	$(PYTEST) tests/image
 
-# Lists the image's Python packages, as CycloneDX: build/sbom.json.
+# Lists the image's Python packages, as CycloneDX: build/sbom.json. Needs no image; that of `make image` has Debian's too.
 sbom: $(SET_UP)
 	@mkdir -p build
 	$(BIN)/python -m tools.sbom >build/sbom.json

@@ -1,8 +1,9 @@
 """Builds the image of fleet for a release, as an OCI image layout: `make image`, or `python -m tools.image FOLDER`.
 
 Nothing is taken from an earlier build, so the image has the newest packages of Debian's suite. Two builds with the same
-packages, the same lock and the same commit give the same digest; `FOLDER/packages.txt` lists the packages. SOURCE_DATE_EPOCH
-is the time in the image's label and configuration; without it, that of the last commit.
+packages, the same lock and the same commit give the same digest; `FOLDER/packages.txt` lists the packages, and
+`FOLDER/sbom.json` is the bill of materials of all that is in the image (CycloneDX). SOURCE_DATE_EPOCH is the time in the
+image's label and configuration; without it, that of the last commit.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from fleet.lab.errors import LabError
-from fleet.lab.machines.container import debian, image, oci
-from tools.lock import ROOT
+from fleet.lab.machines.container import debian, image, oci, packages
+from tools.debian_packages import read_packages
+from tools.lock import LOCK, ROOT, pinned
+from tools.sbom import bill, installed
 
 _SOURCES = ("pyproject.toml", "README.md", "LICENSE", "fleet", "playbooks")
 """The files and folders that the wheel is made of."""
@@ -37,10 +41,13 @@ def build(folder: Path) -> str:
         version = wheel.name.split("-")[1]
         at = created.isoformat().replace("+00:00", "Z")
         made = image.build(_report, wheel=wheel, labels=labels(version, revision, at), created=at)
-        listed = debian.packages(debian.unpack(_report) / "tree")
+        tree = debian.unpack(_report) / "tree"
+        listed = debian.packages(tree)
+        materials = _materials(tree / "var/lib/dpkg/status.d", listed)
     # The name that a kubelet gives to fleet:VERSION, for runtimes that import the folder.
     oci.write_layout(made, folder, f"docker.io/library/fleet:{version}")
     (folder / "packages.txt").write_text("".join(f"{package}\n" for package in listed))
+    (folder / "sbom.json").write_text(materials)
     print(f"{folder}: fleet:{version}@{made.manifest}, {made.size / 1e6:.0f} MB")
     return made.manifest
 
@@ -56,6 +63,15 @@ def labels(version: str, revision: str, created: str) -> Mapping[str, str]:
         f"{_TITLE}.created": created,
         f"{_TITLE}.base.name": f"debian:{debian.SUITE}",
     }
+
+
+def _materials(status: Path, listed: Sequence[str]) -> str:
+    """Returns the bill of materials of the image, with Debian's packages and Python's."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pins = pinned(LOCK.read_text(), debian.PYTHON.removeprefix("python"))
+    kept = [pin for pin in pins if pin.name not in packages.LAB_ALONE]
+    names = [package.partition("=")[0] for package in listed]
+    return bill(project, kept, installed, read_packages(status, names))
 
 
 def _time() -> datetime:

@@ -2,8 +2,9 @@
 
 It is made from the lock file that the image is built from, so it names the packages that are installed there, with their
 hashes. The licences are read from the metadata of the packages in this environment; a package that is here in another
-version gets no licence. The same lock, environment and version of fleet give the same bytes. The content of the base image
-is left out.
+version gets no licence. The same lock, environment and version of fleet give the same bytes. `make sbom` needs no image, and
+leaves out Debian's packages, which are the newest of their suite at the time of a build; `make image` writes the bill of the
+image that it builds, with both.
 """
 
 from __future__ import annotations
@@ -26,10 +27,14 @@ from packageurl import PackageURL
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tools.debian_packages import DebianPackage
 from tools.lock import DOCKERFILE, LOCK, ROOT, Pinned, image_python, pinned
 
 _NAMESPACE = uuid.UUID("6b3c2d0e-7a55-5c0f-9f0c-0d7b8f5f3f11")
 """The namespace of the serial numbers of these bills."""
+
+_DEBIAN_RELEASE = "debian-13"
+"""The release of `debian.SUITE`, as package URLs have it."""
 
 ReadMetadata = Callable[[str], PackageMetadata | None]
 """Returns the metadata of the package of this name; None: it is not installed."""
@@ -63,8 +68,14 @@ def licence(pin: Pinned, read_metadata: ReadMetadata) -> str:
     )
 
 
-def bill(project: dict[str, Any], pins: Sequence[Pinned], read_metadata: ReadMetadata) -> str:
-    """Returns the bill as JSON with a line feed at its end. `project`: the table of pyproject.toml."""
+def bill(
+    project: dict[str, Any],
+    pins: Sequence[Pinned],
+    read_metadata: ReadMetadata,
+    packages: Sequence[DebianPackage] = (),
+) -> str:
+    """Returns the bill as JSON with a line feed at its end. `project`: the table of pyproject.toml; `packages`: those of the
+    image that the bill is of."""
     root = Component(
         name=str(project["name"]),
         version=str(project["version"]),
@@ -73,7 +84,11 @@ def bill(project: dict[str, Any], pins: Sequence[Pinned], read_metadata: ReadMet
         licenses=[LicenseFactory().make_from_string(str(project["license"]))],
     )
     parts = {pin.name: _component(pin, licence(pin, read_metadata)) for pin in pins}
-    bom = Bom(components=parts.values(), serial_number=uuid.uuid5(_NAMESPACE, repr((root.version, pins))))
+    listed = (root.version, pins, packages) if packages else (root.version, pins)
+    bom = Bom(
+        components=[*parts.values(), *map(_debian_component, packages)],
+        serial_number=uuid.uuid5(_NAMESPACE, repr(listed)),
+    )
     bom.metadata.component = root
     # A timestamp would make two bills of one image differ.
     bom.metadata.timestamp = None  # type: ignore[assignment]
@@ -98,6 +113,25 @@ def _component(pin: Pinned, licence_text: str) -> Component:
         purl=purl,
         licenses=[LicenseFactory().make_from_string(licence_text)] if licence_text else [],
         external_references=[files],
+    )
+
+
+def _debian_component(package: DebianPackage) -> Component:
+    """Returns the component of a package of Debian. Its licences are in the image, in usr/share/doc/NAME/copyright, not all
+    of them in a form for programs, so the bill names none.
+
+    Vulnerabilities are known by source package: `upstream` names it where it differs, as syft writes and grype reads it.
+    Source: the definition of the type deb in the package URL specification."""
+    qualifiers = {"arch": package.architecture, "distro": _DEBIAN_RELEASE}
+    if package.source != package.name:
+        qualifiers["upstream"] = package.source
+    purl = PackageURL("deb", "debian", package.name, package.version, qualifiers)
+    return Component(
+        name=package.name,
+        version=package.version,
+        type=ComponentType.LIBRARY,
+        bom_ref=str(purl),
+        purl=purl,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import subprocess
 import sys
 import tarfile
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from fleet.lab.machines.container import debian
 from tests.installed import installed
@@ -38,6 +40,8 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def root(image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The file system of a container of this image."""
     folder = tmp_path_factory.mktemp("root")
+    # The user of the image enters it; pytest makes folders for their owner alone.
+    folder.chmod(0o755)
     for tar in layers(image):
         with tarfile.open(fileobj=io.BytesIO(tar)) as packed:
             packed.extractall(folder, filter="fully_trusted")
@@ -74,6 +78,7 @@ def inside(root: Path, *command: str) -> str:
 def test_second_build_has_the_same_digest(image: Path, tmp_path: Path) -> None:
     again = build(tmp_path / "second")
     assert (image / "packages.txt").read_text() == (again / "packages.txt").read_text()
+    assert (image / "sbom.json").read_bytes() == (again / "sbom.json").read_bytes()
     assert (image / "index.json").read_bytes() == (again / "index.json").read_bytes()
 
 
@@ -110,6 +115,22 @@ def test_packages_are_those_of_the_lock_for_the_python_of_the_image(root: Path) 
     lock = pinned((ROOT / "deploy/requirements.lock").read_text(), debian.PYTHON.removeprefix("python"))
     wanted = {f"{each.name}={each.version}".replace(".", "-") for each in lock if each.name != "kubernetes"}
     assert {each for each in found if not each.startswith("fleet=")} == wanted
+
+
+def test_bill_of_materials_lists_what_is_in_it(image: Path, root: Path) -> None:
+    bom = json.loads((image / "sbom.json").read_bytes())
+    listed = {(each["purl"].partition("/")[0], each["name"], each["version"]) for each in bom["components"]}
+    versions = {
+        path.name: re.findall(r"^Version: (.*)$", path.read_text(), re.MULTILINE)[0]
+        for path in (root / "var/lib/dpkg/status.d").iterdir()
+    }
+    listing = "import importlib.metadata as m; print(*(f'{d.name}={d.version}' for d in m.distributions()))"
+    distributions = [each.split("=") for each in inside(root, "python3", "-c", listing).split()]
+    wanted = {("pkg:deb", name, version) for name, version in versions.items()}
+    wanted |= {
+        ("pkg:pypi", canonicalize_name(name), version) for name, version in distributions if name != "fleet"
+    }
+    assert listed == wanted
 
 
 def test_nothing_that_builds_or_tests_is_in_it(root: Path) -> None:

@@ -16,7 +16,7 @@ from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import Plan
 from fleet.core.records.errors import FleetError, UsageError
 from fleet.kube.kinds.api_resources import KINDS, MACHINES, NODES
-from fleet.kube.watch.snapshot import of_dump
+from fleet.kube.watch.dump_file import of_dump
 from fleet.lab.simulation.builders import NEW, START, a_policy
 from fleet.planner.planner import make_plan
 from fleet.planner.request import PlanRequest

@@ -18,7 +18,7 @@ from fleet.app.audit.export_verification import verify_file
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import Plan
 from fleet.core.records.audit import JournalExport
-from fleet.core.records.errors import FleetError, StoreError, TamperedError, UsageError
+from fleet.core.records.errors import FleetError, SchemaError, StoreError, TamperedError, UsageError
 from fleet.core.records.journal import GENESIS, JournalEntry
 from fleet.core.rollout.replay import rollouts_of
 from fleet.lab.simulation.builders import NEW, START, a_budget, a_deployment, a_node, a_policy, a_snapshot
@@ -110,6 +110,21 @@ def test_journal_with_an_odd_record_is_replayed_or_refused(data: st.DataObject) 
     except TamperedError as refused:
         assert f"entry {at + 1}" in refused.message or "entry" in refused.message
         assert len(refused.message) < 1000
+    except SchemaError as refused:
+        # Only another kind may be one of a newer fleet.
+        assert record.kind and (record.form, record.kind) != (
+            ENTRIES[at].record.form,
+            ENTRIES[at].record.kind,
+        )
+        assert f"entry {at + 1} " in refused.message
+
+
+def test_entry_without_a_kind_was_written_by_no_fleet() -> None:
+    step = next(at for at, entry in enumerate(ENTRIES) if entry.record.kind == "step")
+    nameless = msgspec.structs.replace(ENTRIES[step].record, kind="")
+    odd = [*ENTRIES[:step], msgspec.structs.replace(ENTRIES[step], record=nameless), *ENTRIES[step + 1 :]]
+    with pytest.raises(TamperedError):
+        rollouts_of(odd)
 
 
 def checked(reported: Any) -> list[str]:

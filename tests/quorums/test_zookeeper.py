@@ -21,8 +21,8 @@ from fleet.core.quorum.probe import ExecProbe, HttpProbe
 from fleet.core.quorum.quorum import Quorum, healthy, unhealthy_members
 from fleet.core.records.errors import UnreachableError
 from fleet.core.records.reasons.reason import Reason
-from fleet.quorums import read
 from fleet.quorums.group import PodsPlace
+from fleet.quorums.reading import read
 from tests.quorums.zookeeper import Ensemble, need
 
 GROUP = QuorumGroup(

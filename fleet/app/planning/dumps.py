@@ -23,11 +23,10 @@ from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import UsageError
 from fleet.core.releases.osimage import release_in
 from fleet.core.releases.release import Release
-from fleet.system.event_loop import result_of
 from fleet.system.given_file import given_file, shown_name, stem
 
 LARGEST = 2 << 30
-"""The size of the largest dump that is read, in bytes: that of 100,000 pods as kubectl writes them has some 800 MB."""
+"""The size of the largest dump that is read, in bytes."""
 HOW = "kubectl get nodes,pods,poddisruptionbudgets,deployments,replicasets,statefulsets,daemonsets -A -o json > FILE"
 
 
@@ -68,7 +67,7 @@ def _times(home: Home) -> DurationEstimates:
 def dump_of(home: Home, path: Path, policy: Policy, cluster: str = "") -> Snapshot:
     """Reads a dump, with the quorum groups that its pods show. `cluster` is its name; the default is the file's name.
     Raises UsageError for a file that is no dump, or has no nodes, and for a pipe without a name."""
-    from fleet.kube.watch.snapshot import of_dump
+    from fleet.kube.watch.dump_file import of_dump
 
     name = cluster or stem(path, "--cluster NAME")
     data = given_file(path, LARGEST, f"make one with: {HOW}").content
@@ -105,6 +104,7 @@ def _dumped(source: ClusterSource) -> bytes:
     """Reads the live cluster as a dump. Raises UsageError where it has no API server, FleetError where the server does
     not answer."""
     from fleet.kube.watch.dump import dump
+    from fleet.system.event_loop import result_of
 
     async def work() -> bytes:
         async with source.api_server() as cluster:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ from fleet.store.plans import named
 
 if TYPE_CHECKING:
     from fleet.planner.request import PlanRequest
+    from fleet.planner.what_if import Trial
 
 PlanProgress = Callable[[int, int], None]
 """A callback that receives how many runs of a plan have ended, and how many there are."""
@@ -153,23 +155,10 @@ def planned(
 ) -> Plan:
     """Returns the plan that `make` makes, with the extras. What-if plans are compared without the order search on
     either side."""
-    from fleet.planner.order_search import search_order
-    from fleet.planner.parallel import at_once, side_by_side
     from fleet.planner.simulate import silent
-    from fleet.planner.what_if import Trial, what_if
 
     def telling(what: str) -> PlanProgress:
         return lambda ended, runs: beyond.progress(f"{what}: {ended:,} of {runs:,} nodes")
-
-    def other(snapshots: Sequence[Snapshot], policy: Policy) -> Plan:
-        return make(snapshots, policy, {}, silent)
-
-    def others(pieces: Sequence[Trial]) -> Sequence[WhatIfChange]:
-        def tell(count: int) -> None:
-            beyond.progress(f"planning again with constraints loosened: {count} of {len(pieces)} plans")
-
-        tell(0)
-        return side_by_side(pieces, at_once(), tell)
 
     def ordered(urgency: Urgency) -> Plan:
         return make(snapshots, policy, urgency, telling("searching for a better order"))
@@ -178,11 +167,30 @@ def planned(
     first = plan = make(snapshots, policy, {}, telling("planning"))
     took = monotonic() - began
     if beyond.effort:
+        from fleet.planner.order_search import search_order
+
         until = monotonic() + beyond.effort
         plan = search_order(first, ordered, lambda best: monotonic() + took < until)
     if beyond.loosen:
+        from fleet.planner.what_if import what_if
+
+        def other(snapshots: Sequence[Snapshot], policy: Policy) -> Plan:
+            return make(snapshots, policy, {}, silent)
+
+        others = partial(_loosened_plans, beyond.progress)
         plan = replace(plan, what_if=what_if(first, snapshots, lost, times, other, others))
     return plan
+
+
+def _loosened_plans(report: Callable[[str], None], trials: Sequence[Trial]) -> Sequence[WhatIfChange]:
+    """Makes the plans in parallel, and reports how many are made."""
+    from fleet.planner.parallel import at_once, side_by_side
+
+    def tell(count: int) -> None:
+        report(f"planning again with constraints loosened: {count} of {len(trials)} plans")
+
+    tell(0)
+    return side_by_side(trials, at_once(), tell)
 
 
 def systems_of(snapshots: Iterable[Snapshot]) -> dict[NodeRef, str]:

@@ -103,7 +103,7 @@ def by_pods(snapshot: Snapshot, policy: Policy) -> Snapshot:
     """Returns the snapshot with the quorum groups that its pods show, for a cluster that cannot be asked."""
     from fleet.etcd.static import any_served_by, group_in
     from fleet.etcd.static import pods_of as static_pods
-    from fleet.quorums import PodsPlace, pods_of, quorum_of
+    from fleet.quorums.group import PodsPlace, pods_of, quorum_of
 
     named = [group for group in policy.quorums if group.cluster == snapshot.cluster]
     place = PodsPlace({node.name: node for node in snapshot.nodes}, snapshot.site)

@@ -185,8 +185,8 @@ def describe(
     names: ReleaseNames,
     part: RolloutPart | None,
     reachable: bool,
-    last_seen: datetime | None,
-    pods: int | None,
+    last_seen: datetime | None = None,
+    pods: int | None = None,
 ) -> StatusNode:
     """Returns the row of the node in the status. `names`: of the fleet's policy. `part`: the node's part in a rollout.
     `reachable`: whether the node's cluster answers. `last_seen`: when it answered last. `pods`: how many are bound to

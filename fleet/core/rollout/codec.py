@@ -97,7 +97,8 @@ def _read(record: JournalRecord) -> Journaled:
         return RolloutStarted(rollout=record.rollout, start=msgspec.convert(detail, Start))
     struct = KINDS.get((form, kind))
     if struct is None:
-        raise UnknownKindError(f"unknown {form} {kind!r}")
+        # No version of fleet writes a record without a kind.
+        raise (UnknownKindError if kind else ValueError)(f"unknown {form} {kind!r}")
     return msgspec.convert(detail | common | {"kind": kind}, struct)
 
 

@@ -73,6 +73,8 @@ class InFlightActions:
         self._requested_since: dict[ActionKey, datetime] = {}
         """When the present step of the node's run asked for the action first."""
         self._not_before: dict[ActionKey, datetime] = {}
+        self._seen: set[ActionKey] = set()
+        """Actions whose effect the cluster has shown since they were issued last."""
         self._failures: dict[ActionKey, tuple[int, str]] = {}
         """How often in a row the action has FAILED, and the server's message."""
         self._errors: dict[ActionKey, str] = {}
@@ -87,7 +89,9 @@ class InFlightActions:
 
     def add(self, action: AnyAction) -> None:
         """Records that the action is issued."""
-        self._in_flight[action_key(action)] = action
+        key = action_key(action)
+        self._in_flight[key] = action
+        self._seen.discard(key)
 
     def may_issue(self, key: ActionKey, now: datetime) -> bool:
         """Returns whether the action is neither in flight nor in its delay; sets a timer for the end of the delay."""
@@ -98,6 +102,15 @@ class InFlightActions:
             self._timers.wake_at(key.node, not_before)
             return False
         return True
+
+    def seen(self, key: ActionKey) -> None:
+        """Records that the cluster shows the effect of the action that was issued last."""
+        self._seen.add(key)
+
+    def may_appear(self, key: ActionKey, now: datetime) -> bool:
+        """Returns whether the effect of the action may still appear: the action is in flight, or its effect was not seen and
+        its delay is not over; sets a timer for the end of the delay."""
+        return key in self._in_flight or (key not in self._seen and not self.may_issue(key, now))
 
     def requested_since(self, key: ActionKey, now: datetime) -> datetime:
         """Returns the time since which the step has requested this without an effect on the node: `now`, at the first

@@ -103,6 +103,10 @@ class StepContext(GuardContext, frozen=True, gc=False, eq=False):
         """Returns whether such an action is neither in flight nor in the delay after its last attempt."""
         return self.state.actions.may_issue(self.key(kind, subject), self.now)
 
+    def saw(self, kind: str) -> None:
+        """Records that the node or its machine shows the effect of such an action, so that it is not still to come."""
+        self.state.actions.seen(self.key(kind))
+
     def issue(
         self,
         action: Callable[Concatenate[str, str, NodeRef, str, Fields], AnyAction],

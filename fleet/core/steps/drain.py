@@ -107,6 +107,7 @@ def drain(context: StepContext) -> StepEnd | None:
     if not context.cordoned_by_us:
         return _until_cordoned(context)
     context.state.actions.fulfilled(context.key("cordon"))
+    context.saw("cordon")
     context.state.drains.begin(context.ref, left)
     try:
         pods = wave.pods if wave is not None else ()

@@ -93,7 +93,7 @@ def clean_up(index: EngineIndex, rollout: Rollout, run: Run, now: datetime) -> b
     """Removes the rollout's marks from the node of an ended run; returns whether nothing is left.
 
     A failed run that keeps its slot keeps its cordon too, until an operator releases it. The effect of a recent request may
-    exist without having been seen yet.
+    exist without having been seen yet; where it was seen, the rollout ends at once.
     """
     view = index.state.view(run.node.cluster)
     if run.node not in rollout.acted:
@@ -126,8 +126,12 @@ def _clean_node(context: StepContext) -> bool:
     if any(held.reason is Reason.BACKOFF for held in context.state.held.get(context.ref, ())):
         context.hold()
     # All three are asked: each sets the timer for its own delay.
-    unsettled = [kind for kind in ("mark", "stage", "cordon") if not context.may_issue(kind)]
-    return not unsettled
+    to_come = [
+        kind
+        for kind in ("mark", "stage", "cordon")
+        if context.state.actions.may_appear(context.key(kind), context.now)
+    ]
+    return not to_come
 
 
 def _has_open_request(machine: Machine, rollout: Rollout) -> bool:

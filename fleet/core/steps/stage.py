@@ -14,6 +14,7 @@ from fleet.core.rollout.decisions import RunRetried
 from fleet.core.rollout.rollout import Rollout, RolloutState
 from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import StepResult
+from fleet.core.state.in_flight import ActionKey
 from fleet.core.state.indexes.engine_index import EngineIndex
 from fleet.core.steps.context import StepContext, StepEnd, failed, has_our_marks, was_requested
 
@@ -31,13 +32,14 @@ def pending(context: StepContext) -> StepEnd | None:
 def stage(context: StepContext) -> StepEnd | None:
     """Asks the machine to write the image, and waits until that is done."""
     rule = context.rollout.pool(context.run).stage
-    machine = context.machine
+    machine, token = context.machine, context.token()
+    if was_requested(machine, token):
+        context.saw("stage")
     # The release may be booted already: by another party, or by this fleet before the journal was restored from an old copy.
     if machine is not None and any(
         is_release(present, context.run.release) for present in (machine.staged, machine.booted)
     ):
         return StepEnd(StepResult.DONE)
-    token = context.token()
     if not was_requested(machine, token) and (held := gates.paused(context.rollout)):
         context.hold(held)
         return None
@@ -101,7 +103,10 @@ def mark(index: EngineIndex, rollout: Rollout, run: Run, now: datetime) -> None:
         return
     view = index.state.view(run.node.cluster)
     node = view.nodes.get(run.node.name)
-    if node is None or node.uid != run.goal.uid or not view.synced or has_our_marks(node, rollout):
+    if node is None or node.uid != run.goal.uid or not view.synced:
+        return
+    if has_our_marks(node, rollout):
+        index.state.actions.seen(ActionKey(run.node, "mark"))
         return
     context = StepContext(index, rollout, run, view, node, now)
     if context.may_issue("mark"):

@@ -18,8 +18,9 @@ from fleet.core.records.errors import FleetError, UnreachableError, UsageError
 from fleet.core.records.requests import RequestKind
 from fleet.kube.client import credentials
 from fleet.kube.client.credentials import CredentialSource
+from fleet.kube.client.failures import unreachable
 from fleet.kube.client.session import Session, shown
-from fleet.kube.objects.errors import ApiRequest, error_of, status_of, unreachable
+from fleet.kube.objects.errors import ApiRequest, error_of, status_of
 from fleet.system.clock import Clock
 
 LINE_LIMIT = 16 * 2**20

@@ -22,7 +22,7 @@ from fleet.kube.watch.listing import read
 
 
 async def dump(transport: Transport) -> bytes:
-    """Returns JSON that `snapshot.of_dump` reads, with the resources that were read, of which there may be no
+    """Returns JSON that `dump_file.of_dump` reads, with the resources that were read, of which there may be no
     object. Resources that fleet can do without may be missing in it. Raises FleetError."""
     items: list[Any] = []
     kinds: list[str] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -105,3 +106,16 @@ def test_a_question_loads_only_what_it_needs(tmp_path: Path, command: Sequence[s
 
 def test_a_list_of_rollouts_loads_no_validator(tmp_path: Path) -> None:
     assert loaded(a_home(tmp_path / "home"), ["rollout", "list"], VALIDATORS) == []
+
+
+def test_plan_of_a_dump_loads_no_client_of_an_api_server(tmp_path: Path) -> None:
+    """That import took as long as the plan of a small cluster."""
+    node = {
+        "kind": "Node",
+        "metadata": {"name": "n-1", "uid": "u-1", "labels": {"pool": "workers"}},
+        "status": {"conditions": [{"type": "Ready", "status": "True"}], "nodeInfo": {"bootID": "b-1"}},
+    }
+    dump = tmp_path / "shop.json"
+    dump.write_text(json.dumps({"kind": "List", "apiVersion": "v1", "items": [node]}))
+    command = ("plan", "--pool", "workers", "--from-dump", str(dump))
+    assert loaded(a_home(tmp_path / "home"), command, ("aiohttp", "fleet.kube.client")) == []

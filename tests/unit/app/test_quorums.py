@@ -12,7 +12,7 @@ from fleet.core.quorum.presets import PRESETS
 from fleet.etcd.group import EtcdGroup
 from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.cluster import KubeCluster
-from fleet.quorums import PodGroup
+from fleet.quorums.pods import PodGroup
 from fleet.system.clock import WallClock
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fleet.kube.kinds.api_resources import KINDS
 from fleet.kube.watch.dump import dump
-from fleet.kube.watch.snapshot import of_dump
+from fleet.kube.watch.dump_file import of_dump
 from tests.kube_fake.world import NOW, faked
 from tests.property import objects
 

@@ -15,7 +15,7 @@ from fleet.core.third_parties.maintenance import Maintenance
 from fleet.core.third_parties.sign_index import OBJECTS
 from fleet.kube.kinds.api_resources import KINDS, things_of
 from fleet.kube.kinds.maintenance import locks
-from fleet.kube.watch.snapshot import of_dump
+from fleet.kube.watch.dump_file import of_dump
 from fleet.lab.simulation.builders import START
 from tests.kube_fake.world import faked, node
 from tests.unit.kube.test_watch import NODES, EventLog, run, watched

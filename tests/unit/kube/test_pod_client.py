@@ -22,7 +22,7 @@ from fleet.core.records.errors import FleetError, ForbiddenError, UnreachableErr
 from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.pod_client import PodClient
 from fleet.kube.cluster import KubeCluster
-from fleet.quorums import PodGroup
+from fleet.quorums.pods import PodGroup
 from tests.kube_fake.pods import PodServer
 from tests.kube_fake.server import Fault
 from tests.kube_fake.world import NOW, QuickClock, faked, write_kubeconfig

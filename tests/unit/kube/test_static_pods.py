@@ -16,7 +16,7 @@ from fleet.core.quorum.quorum import QuorumRule
 from fleet.core.records.reasons.reason import Reason
 from fleet.etcd.group import EtcdGroup
 from fleet.etcd.static import endpoints_of, group_in, pods_of
-from fleet.kube.watch.snapshot import of_dump
+from fleet.kube.watch.dump_file import of_dump
 from fleet.lab.simulation.builders import START, a_node
 
 

@@ -27,7 +27,7 @@ from fleet.kube.cluster import KubeCluster
 from fleet.kube.objects.errors import ApiRequest
 from fleet.kube.objects.permissions import PERMISSIONS
 from fleet.kube.watch import listing
-from fleet.kube.watch.snapshot import of_dump
+from fleet.kube.watch.dump_file import of_dump
 from tests.golden import GoldenFiles
 from tests.kube_fake.server import ApiServer, Fault
 from tests.kube_fake.tls import self_signed

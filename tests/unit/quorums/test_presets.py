@@ -18,8 +18,8 @@ from fleet.core.quorum.presets import PRESETS, default_rule
 from fleet.core.quorum.probe import ExecProbe, HttpProbe, Probe, ProbeTerm
 from fleet.core.quorum.quorum import Member, Quorum, healthy, unhealthy_members
 from fleet.core.records.errors import UnreachableError
-from fleet.quorums import read
 from fleet.quorums.group import PodsPlace
+from fleet.quorums.reading import read
 from tests.golden import GoldenFiles
 from tests.unit.quorums import recorded
 

@@ -17,9 +17,9 @@ LOCK = Path(__file__).parent / "requirements.lock"
 ROOT = "opt/fleet"
 SITE = f"{ROOT}/lib/{debian.PYTHON}/site-packages"
 
-_LAB_ALONE = ("kubernetes",)
+LAB_ALONE = ("kubernetes",)
 """Packages that only `fleet lab` uses, which builds its programs with Go; this one is as large as all others together."""
-_UNUSED = ("bin", "ansible_test", *_LAB_ALONE)
+_UNUSED = ("bin", "ansible_test", *LAB_ALONE)
 _FROM_PIP = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
 """Files that pip writes for itself. Those with hashes would not be true of a package from which files are left out."""
 
