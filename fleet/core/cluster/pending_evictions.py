@@ -92,15 +92,16 @@ class PendingEvictions:
     def budget_updated(self, budget: Budget, pods: Mapping[str, Pod]) -> None:
         """Moves the evictions that the budget's new status counts to those whose replacement is awaited, and forgets those
         whose replacement is Ready. `pods`: those of the cluster, by uid."""
+        ref = budget.ref
         counted = [
             uid
-            for uid, state in self._states.get(budget.ref, {}).items()
+            for uid, state in self._states.get(ref, {}).items()
             if state is EvictionState.SEEN or ((pod := pods.get(uid)) and pod.name in budget.disrupted)
         ]
         replaced = sum(uid in self._replaced_elsewhere for uid in counted)
         for uid in counted:
             self.remove(uid)
-        if replaced or budget.ref in self._replacing:
+        if replaced or ref in self._replacing:
             self._count(budget, replaced)
 
     def delete_budget(self, ref: PodRef) -> None:
@@ -110,9 +111,9 @@ class PendingEvictions:
 
     def _count(self, budget: Budget, more: int) -> None:
         """Counts evictions whose replacement is awaited: no more than the budget lacks."""
-        lacking = budget.most_at_once - budget.disruptions_allowed
-        replacing = min(self._replacing.get(budget.ref, 0) + more, lacking)
+        ref, lacking = budget.ref, budget.most_at_once - budget.disruptions_allowed
+        replacing = min(self._replacing.get(ref, 0) + more, lacking)
         if replacing > 0:
-            self._replacing[budget.ref] = replacing
+            self._replacing[ref] = replacing
         else:
-            self._replacing.pop(budget.ref, None)
+            self._replacing.pop(ref, None)

@@ -10,7 +10,7 @@ from fleet.core.releases.release import Release, built_for
 
 def held(node: Node, release: Release) -> Held | None:
     """Returns what holds a node for whose architecture the release has no payload, or None."""
-    if built_for(release, node.architecture) is not None:
+    if not release.digests or built_for(release, node.architecture) is not None:
         return None
     facts: dict[str, str | int] = {
         "release": release.version,

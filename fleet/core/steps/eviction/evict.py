@@ -40,7 +40,6 @@ def evict(context: StepContext, pod: Pod, treated: Treatment) -> Held | None:
         return Held(Reason.POD_WAITS, str(pod.ref), {"by": treated.by})
     if context.in_flight("evict", pod.uid):
         return None
-    workload = _workload_name(context, run, pod)
     refs = view.budget_index.refs_of(pod)
     rule = context.rollout.pool(run).drain
     if held := evictable.held(pod, refs, rule, treated):
@@ -49,6 +48,7 @@ def evict(context: StepContext, pod: Pod, treated: Treatment) -> Held | None:
     closed = next((ref for ref in taking if view.pending_evictions.allowance(ref) < 1), None)
     if closed is not None and not (treated.do == "ask" and view.budgets[closed].never_allows):
         return budgets.why_refused(view, closed, pod, 0, 1, context.now)
+    workload = _workload_name(context, run, pod)
     if held := _returned(context, run, pod, workload):
         return held
     if not context.may_issue("evict", pod.uid):
