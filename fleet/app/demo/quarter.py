@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
-from msgspec import UnsetType
-
 from fleet.app.demo.people import APPROVER, OPERATOR, SECURITY
 from fleet.app.demo.stage import Act, DemoStage
 from fleet.core.policy.policy import Policy
@@ -31,8 +29,7 @@ def acts(policy: Policy, begin: datetime, end: datetime) -> Sequence[Act]:
 
 def _freezes(policy: Policy, begin: datetime, end: datetime) -> Iterator[Act]:
     """Yields the begin and end of each freeze, so that the story tells them."""
-    calendars = () if isinstance(policy.calendars, UnsetType) else policy.calendars
-    for freeze in Freezes(policy.freezes, calendars).during(begin, end):
+    for freeze in Freezes(policy.freezes, policy.freeze_calendars).during(begin, end):
         yield Act(freeze.begin, partial(_tell, f"{freeze.name} begins: nothing starts until it ends"))
         yield Act(freeze.until, partial(_tell, f"{freeze.name} ends"))
 

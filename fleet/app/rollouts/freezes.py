@@ -61,12 +61,10 @@ def _changed(ident: str, before: Policy, found: PolicyOfNow, at: datetime) -> Fr
     changes = changed_freezes(before, found.policy, at)
     if not changes:
         return None
-    old = () if isinstance(before.calendars, UnsetType) else before.calendars
-    new = () if isinstance(found.policy.calendars, UnsetType) else found.policy.calendars
     return FreezesChanged(
         rollout=ident,
         freezes=found.policy.freezes,
-        calendars=calendars_now(old, new),
+        calendars=calendars_now(before.freeze_calendars, found.policy.freeze_calendars),
         policy=found.version,
         reason="; ".join(changes),
     )
@@ -74,5 +72,4 @@ def _changed(ident: str, before: Policy, found: PolicyOfNow, at: datetime) -> Fr
 
 def with_freezes_of(policy: Policy, now: Policy) -> Policy:
     """Returns the policy with the freezes of another."""
-    calendars = () if isinstance(now.calendars, UnsetType) else now.calendars
-    return with_freezes(policy, now.freezes, calendars)
+    return with_freezes(policy, now.freezes, now.freeze_calendars)

@@ -231,6 +231,11 @@ class Policy(Struct, frozen=True):
         return stream.find(pool.version) if pool.version else stream.newest
 
     @property
+    def freeze_calendars(self) -> tuple[FreezeCalendar, ...]:
+        """The calendars that freezes come from; empty where the policy names none."""
+        return () if isinstance(self.calendars, UnsetType) else self.calendars
+
+    @property
     def automatic(self) -> tuple[Pool, ...]:
         """The pools with a standing policy."""
         return tuple(

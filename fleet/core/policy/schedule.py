@@ -242,8 +242,7 @@ class Schedules:
     def __init__(self, policy: Policy, *, freezes: bool = True) -> None:
         """Makes the schedules; without `freezes` these are ignored, as in a rollout that overrides them."""
         self._policy = policy
-        calendars = () if isinstance(policy.calendars, UnsetType) else policy.calendars
-        self.freezes = Freezes(policy.freezes, calendars) if freezes else Freezes(())
+        self.freezes = Freezes(policy.freezes, policy.freeze_calendars) if freezes else Freezes(())
         self._levels: dict[tuple[str, str], LevelWindows] = {}
         self._unread: dict[tuple[str, str], tuple[str, ...]] = {}
         for rules in () if isinstance(policy.levels, UnsetType) else policy.levels:

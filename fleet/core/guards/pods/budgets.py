@@ -112,8 +112,7 @@ def _counts_more(budget: Budget, unready: Sequence[Pod]) -> bool:
 
 
 def _of_role(blocking: Held, budget: Budget, label: str, pod: Pod, alone: str) -> Held:
-    """Returns `held` with the names of the unready pods. If too many of them are unhealthy, the reason is one that
-    needs an operator."""
+    """Returns the reason for a pod that a role selects: the role's label, and what an operator may do about the budget."""
     value = pod.labels.get(label)
     params = {name: blocking.params[name] for name in ("rule", "healthy", "expected", "workload")}
     role_params: dict[str, str | int] = {
@@ -133,10 +132,8 @@ def _of_role(blocking: Held, budget: Budget, label: str, pod: Pod, alone: str) -
 def _of_unready(
     held: Held, budget: Budget, pod: Pod, unready: Sequence[Pod], unhealthy: Sequence[Pod]
 ) -> Held:
-    """Returns whether the pod will not become Ready by itself.
-
-    If it is not known since when the pod has not been Ready, a pod that runs on a node in service counts as unhealthy.
-    """
+    """Returns `held` with the names of the unready pods. If too many of them are unhealthy, the reason is one that
+    needs an operator."""
     needs_action = len(unhealthy) >= budget.most_at_once
     named = unhealthy if needs_action else unready
     rest = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""

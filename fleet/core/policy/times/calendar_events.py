@@ -45,8 +45,7 @@ def events_of(policy: Policy) -> CalendarEvents:
         for window in dict.fromkeys(recurring):
             if window.calendar and window not in windows.setdefault(window.calendar, []):
                 windows[window.calendar].append(window)
-    calendars = () if isinstance(policy.calendars, UnsetType) else policy.calendars
-    return CalendarEvents(calendars, {name: tuple(found) for name, found in windows.items()})
+    return CalendarEvents(policy.freeze_calendars, {name: tuple(found) for name, found in windows.items()})
 
 
 def renewed(before: CalendarEvents, now: CalendarEvents) -> CalendarEvents:
@@ -108,7 +107,7 @@ def _freezes_ahead(policy: Policy, at: datetime) -> dict[str, set[Hashable]]:
     for freeze in policy.freezes:
         if freeze.until > at:
             found.setdefault(freeze.name, set()).add(freeze)
-    for calendar in () if isinstance(policy.calendars, UnsetType) else policy.calendars:
+    for calendar in policy.freeze_calendars:
         found.setdefault(calendar.name, set()).add(calendar.scope or None)
     return found
 

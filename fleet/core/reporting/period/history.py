@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Literal
 
-from msgspec import Struct, UnsetType, field
+from msgspec import Struct, field
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy
@@ -153,7 +153,7 @@ class FleetHistory:
 
 def freezes_of(policy: Policy) -> Freezes:
     """Returns the freezes of a policy, its own and those of its calendars."""
-    return Freezes(policy.freezes, () if isinstance(policy.calendars, UnsetType) else policy.calendars)
+    return Freezes(policy.freezes, policy.freeze_calendars)
 
 
 def releases_by_stream(policies: Iterable[Policy]) -> dict[str, tuple[Release, ...]]:
