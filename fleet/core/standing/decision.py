@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from fleet.core.rollout.rollout import RolloutState
+from fleet.core.rollout.steps import RolloutState
 from fleet.core.standing.facts import AskedPlan, StandingFacts, needs_users
 from fleet.core.standing.opening import PoolOpening
 from fleet.core.standing.past import PastRollout

@@ -3,7 +3,7 @@ standing policy."""
 
 from __future__ import annotations
 
-from fleet.core.rollout.rollout import RolloutState
+from fleet.core.rollout.steps import RolloutState
 from fleet.core.standing.facts import StandingFacts
 from fleet.core.standing.past import PastPart, PastRollout
 from fleet.core.standing.reason import StandingObstacle, StandingReason

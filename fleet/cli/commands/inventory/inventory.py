@@ -145,10 +145,29 @@ def status(
         repeat(lambda: _table(_status(home, chosen, output), chosen, output, quorums), 2.0)
         return
     with without_collection():
-        found = _status(home, chosen, output)
-        _print_status(found, chosen, output, quorums)
+        if chosen == Selection() and output == "table":
+            found = _show_totals(home, quorums)
+        else:
+            found = _status(home, chosen, output)
+            _print_status(found, chosen, output, quorums)
     if check and _findings(found):
         raise typer.Exit(4)
+
+
+def _show_totals(home: Home, quorums: bool) -> FleetStatus:
+    """Shows the whole fleet as a table, for which no row of a node is needed. Returns the status without nodes."""
+    from fleet.app.reporting.totals.present import fleet_totals
+    from fleet.cli.terminal.output import show
+    from fleet.cli.views import status as view
+
+    found = fleet_totals(home)
+    if quorums:
+        from fleet.cli.views.quorum import members
+
+        show(members(found.status))
+    else:
+        show(view.glance(found.status, failed_units=found.failed_units))
+    return found.status
 
 
 def _past_status(
@@ -254,7 +273,7 @@ def _print_status(
 
 def _findings(found: FleetStatus) -> bool:
     fine = ("patched", "running")
-    return any(node.state not in fine for node in found.nodes) or any(
+    return any(state not in fine for state in found.summary.states) or any(
         not cluster.reachable for cluster in found.clusters
     )
 

@@ -16,9 +16,9 @@ from fleet.core.reporting.node_state import StatusNode
 from fleet.core.rollout.codec import Journaled
 from fleet.core.rollout.commands import RolloutAborted, RolloutPaused, RolloutResumed
 from fleet.core.rollout.decisions import RolloutHalted
-from fleet.core.rollout.rollout import Rollout, RolloutState
+from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
-from fleet.core.rollout.steps import Step
+from fleet.core.rollout.steps import RolloutState, Step
 
 SOME_STEP = Step.CORDON
 """Stands for the step of a run that was at work at the moment: a rollout does not keep when each step began."""
