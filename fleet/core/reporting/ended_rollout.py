@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from msgspec import Struct
+import msgspec
+from msgspec import Raw, Struct, field
 
 from fleet.core.objects.node import NodeRef
+from fleet.core.policy.policy import Policy
 from fleet.core.releases.release import Release
 from fleet.core.rollout.steps import ENDED, WAITING, Step
 
@@ -47,6 +49,12 @@ class EndedStart(Struct, frozen=True):
 
     release: Release
     goals: tuple[EndedGoal, ...]
+    stored_policy: Raw = field(name="policy")
+
+    @property
+    def policy(self) -> Policy:
+        """The policy of the rollout. Decoded when it is asked for, which the present status never does."""
+        return msgspec.json.decode(self.stored_policy, type=Policy)
 
 
 class EndedRollout(Struct, frozen=True):
@@ -55,6 +63,7 @@ class EndedRollout(Struct, frozen=True):
 
     id: str
     start: EndedStart
+    started_at: datetime
     state: str
     """A `RolloutState`."""
     ended_at: datetime | None = None
@@ -76,3 +85,13 @@ class EndedRollout(Struct, frozen=True):
         """Yields each node with its run."""
         for goal, run in zip(self.start.goals, self.runs, strict=True):
             yield goal.node, run
+
+    def was_otherwise(self, at: datetime) -> bool:
+        """Returns whether the rollout had been started by then, and what it was is not to be seen here: it had not ended,
+        or a failed node that has no slot now may still have had one."""
+        if self.started_at > at:
+            return False
+        return (self.ended_at is None or self.ended_at > at) or any(
+            run.step is Step.FAILED and not run.slot and run.since is not None and run.since <= at
+            for run in self.runs
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from fleet.core.reporting.ended_rollout import EndedRollout
@@ -11,15 +12,19 @@ if TYPE_CHECKING:
     from fleet.drivers.ports import CheckpointStore, Journal
 
 
-def in_brief(journal: Journal, folds: CheckpointStore) -> list[Rollout | EndedRollout]:
-    """Returns all rollouts, oldest first: those that go on, or have changed since the last checkpoint, in full. Raises
-    TamperedError for an entry of the journal that no fleet can have written."""
+def in_brief(
+    journal: Journal,
+    folds: CheckpointStore,
+    but: Callable[[EndedRollout], bool] = lambda rollout: False,
+) -> list[Rollout | EndedRollout]:
+    """Returns all rollouts, oldest first: those that go on, or have changed since the last checkpoint, in full, as are
+    those that `but` is true for. Raises TamperedError for an entry of the journal that no fleet can have written."""
     place, kept = folds.in_brief()
     later = {entry.record.rollout for entry in journal.entries(after=place)}
     ended = {
         rollout.id: rollout
         for rollout in kept
-        if rollout.ended_at is not None and rollout.id not in later and rollout.is_whole
+        if rollout.ended_at is not None and rollout.id not in later and rollout.is_whole and not but(rollout)
     }
     if len(ended) == len(kept) and not later - {""}:
         return [*ended.values()]

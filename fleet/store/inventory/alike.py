@@ -125,8 +125,8 @@ def _as_of(
     alike = []
     for key, (names, row) in groups.items():
         software, condition, machine, own = (None if ident is None else texts[ident] for ident in row[3:])
-        node = parts.node_of((row[2], None, software, condition))
-        alike.append(_alike(key[0], sites, names, node, parts.machine_of((own, None, machine))))
+        whole_row = (row[2], None, software, condition, own, None, machine)
+        alike.append(_alike(key[0], sites, names, parts.node_of(whole_row), parts.machine_of(whole_row)))
     return alike
 
 

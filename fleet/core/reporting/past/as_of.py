@@ -1,4 +1,4 @@
-"""What applied at a past moment: the policy and the rollouts of then, as far as they are known now."""
+"""The rollouts as they were at a past moment, as far as that is known now."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from datetime import datetime
 
-from msgspec import Struct, UnsetType
+from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.core.objects.node import NodeRef
-from fleet.core.policy.policy import Policy
-from fleet.core.releases.release import Release
 from fleet.core.reporting.node_state import StatusNode
 from fleet.core.rollout.codec import Journaled
 from fleet.core.rollout.commands import RolloutAborted, RolloutPaused, RolloutResumed
@@ -32,25 +30,6 @@ STATES: Mapping[type[object], RolloutState] = {
 """The state of a rollout after a record of each of these types."""
 STATE_KINDS = ("pause", "resume", "abort", "halt")
 """The kinds of these records."""
-
-
-def policy_at(present: Policy, rollouts: Iterable[Rollout], at: datetime) -> Policy:
-    """Returns the policy of the last rollout that had been started by then; where there was none, the present one.
-    Releases that were published later are left out.
-
-    `rollouts`: all of them, in the order of their starts.
-    """
-    started = [rollout.start.policy for rollout in rollouts if rollout.started_at <= at]
-    policy = next((each for each in reversed(started) if each.pools), present)
-    streams = tuple(
-        replace(stream, releases=tuple(each for each in stream.releases if _was_out(each, at)))
-        for stream in policy.streams
-    )
-    return replace(policy, streams=streams)
-
-
-def _was_out(release: Release, at: datetime) -> bool:
-    return isinstance(release.released, UnsetType) or release.released <= at
 
 
 class RolloutThen(Struct, frozen=True):
