@@ -19,6 +19,7 @@ from fleet.app.reporting.status import (
     refuse_unknown,
 )
 from fleet.app.reporting.totals.past import clusters_at, shown_moment
+from fleet.app.reporting.totals.rollouts_then import rollouts_then
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.names import there_is
@@ -31,12 +32,6 @@ from fleet.core.records.errors import UsageError
 from fleet.core.reporting.node_state import StatusNode
 from fleet.core.reporting.overview import overview
 from fleet.core.reporting.past.as_of import (
-    STATE_KINDS,
-    RolloutThen,
-    rollouts_at,
-    state_at,
-    was_active,
-    without_slots,
     without_unknown_steps,
 )
 from fleet.core.reporting.past.differences import FleetDiff, differences
@@ -95,25 +90,6 @@ def _at(home: Home, at: datetime, selection: Selection) -> Moment:
     found = replace(found, nodes=without_unknown_steps(found.nodes), only_in_sources=unseen or UNSET)
     refuse_unknown(selection, found, policy)
     return select(found, selection), known, policy
-
-
-def rollouts_then(home: Home, rollouts: Sequence[Rollout], at: datetime) -> list[Rollout]:
-    """Returns the rollouts of then. A rollout keeps its present state and slots alone: those of then are in the
-    journal."""
-    entries, then = home.store.journal.entries, dict[str, RolloutThen]()
-    for rollout in rollouts:
-        later = frozenset(
-            ref
-            for ref in without_slots(rollout, at)
-            for entry in entries(rollout=rollout.id, node=str(ref), kinds=("release",))
-            if entry.at > at
-        )
-        state = rollout.state
-        if was_active(rollout, at) and rollout.state_at > at:
-            changes = entries(rollout=rollout.id, kinds=STATE_KINDS)
-            state = state_at(((entry.at, from_record(entry.record)) for entry in changes), at)
-        then[rollout.id] = RolloutThen(state, later)
-    return rollouts_at(rollouts, at, then)
 
 
 def _chosen(rows: Sequence[ClusterRow], names: Sequence[str]) -> Sequence[ClusterRow]:

@@ -3,7 +3,7 @@ and from its part in a rollout. `StatusNode` is published JSON (`docs/schemas/st
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
@@ -115,16 +115,12 @@ def parts_of(
     rollouts: Iterable[Rollout | EndedRollout],
     held: Mapping[NodeRef, tuple[Held, ...]],
     held_since: Mapping[NodeRef, datetime] = {},
-) -> dict[NodeRef, RolloutPart]:
-    """Returns each node's part in the last rollout that has touched the node or has yet to."""
-    parts: dict[NodeRef, RolloutPart] = {}
+) -> dict[tuple[str, str], RolloutPart]:
+    """Returns, by cluster and node, each node's part in the last rollout that has touched the node or has yet to."""
+    parts: dict[tuple[str, str], RolloutPart] = {}
     for rollout in rollouts:
         if isinstance(rollout, EndedRollout):
-            parts.update(
-                (ref, RolloutPart(rollout, run, active=False))
-                for ref, run in rollout.of_nodes
-                if run.step is not Step.CANCELLED
-            )
+            parts.update(_parts_of_ended(rollout))
             continue
         active = rollout.active
         for ref, run in rollout.runs.items():
@@ -132,6 +128,19 @@ def parts_of(
                 waits = held.get(ref, ()) if active else ()
                 parts[ref] = RolloutPart(rollout, run, active, waits, held_since.get(ref))
     return parts
+
+
+def _parts_of_ended(rollout: EndedRollout) -> Iterator[tuple[NodeRef, RolloutPart]]:
+    """Yields each node with its part. Nodes that did not fail share theirs: nothing else of their runs is shown."""
+    shared: dict[Step, RolloutPart] = {}
+    for ref, run in rollout.of_nodes:
+        if run.step is Step.FAILED:
+            yield ref, RolloutPart(rollout, run, active=False)
+        elif run.step is not Step.CANCELLED:
+            part = shared.get(run.step)
+            if part is None:
+                part = shared[run.step] = RolloutPart(rollout, run, active=False)
+            yield ref, part
 
 
 class ReportedRelease:

@@ -27,7 +27,6 @@ from fleet.core.reporting.node_state import (
     parts_of,
 )
 from fleet.core.reporting.status import FleetStatus, StatusCluster, StatusPool, Summary
-from fleet.core.rollout.steps import Step
 
 if TYPE_CHECKING:
     from fleet.core.rollout.rollout import Rollout
@@ -110,20 +109,16 @@ def totals(
 
 
 def _by_part(
-    nodes: AlikeNodes, parts: Mapping[NodeRef, RolloutPart]
+    nodes: AlikeNodes, parts: Mapping[tuple[str, str], RolloutPart]
 ) -> Iterable[tuple[RolloutPart | None, Sequence[str]]]:
-    """Returns the nodes by their part in a rollout. In one that has ended, all that count as done, or not, have the same;
-    what became of a failed one, or goes on, is each node's own."""
-    if not parts:
-        return [(None, nodes.names)]
-    found: dict[object, tuple[RolloutPart | None, list[str]]] = {}
-    for name in nodes.names:
-        part = parts.get(NodeRef(nodes.cluster, name))
-        key: object = None
-        if part is not None:
-            own = part.active or part.run.step is Step.FAILED
-            key = name if own else (part.rollout.id, part.run.step)
-        found.setdefault(key, (part, []))[1].append(name)
+    """Returns the nodes by their part in a rollout, which those that have succeeded in the same one share."""
+    cluster, names = nodes.cluster, nodes.names
+    own = [parts.get((cluster, name)) for name in names]
+    if all(part is own[0] for part in own):
+        return [(own[0], names)]
+    found: dict[int, tuple[RolloutPart | None, list[str]]] = {}
+    for name, part in zip(names, own, strict=True):
+        found.setdefault(id(part), (part, []))[1].append(name)
     return found.values()
 
 

@@ -52,7 +52,7 @@ def _then(
         if isinstance(rollout, EndedRollout) and rollout.started_at <= at
     }
     if full:
-        from fleet.app.reporting.past import rollouts_then
+        from fleet.app.reporting.totals.rollouts_then import rollouts_then
 
         found |= {rollout.id: rollout for rollout in rollouts_then(home, full, at)}
     return [found[rollout.id] for rollout in rollouts if rollout.id in found]
