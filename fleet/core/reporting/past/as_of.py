@@ -1,4 +1,4 @@
-"""What applied at a past moment: the policy and the rollouts of then, as far as they are known now."""
+"""Finds what applied at a past moment: the policy and the rollouts of then, as far as they are known now."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _was_out(release: Release, at: datetime) -> bool:
 
 
 class RolloutThen(Struct, frozen=True):
-    """What a rollout was at a past moment and does not keep, since it has changed: from the journal."""
+    """Holds what a rollout was at a past moment and does not keep, since it has changed: from the journal."""
 
     state: RolloutState
     released_later: frozenset[NodeRef]
