@@ -144,7 +144,7 @@ class Inventory(Protocol):
 
 
 class RequestCounts(Protocol):
-    """How many requests were sent, for every process to read."""
+    """Counts how many requests were sent, for every process to read."""
 
     def add(self, cluster: str, counts: Mapping[RequestKind, int]) -> None:
         """Adds `counts`, those since the last call."""
@@ -152,7 +152,7 @@ class RequestCounts(Protocol):
 
 
 class ClusterRegistry(Protocol):
-    """When each cluster was seen last, or why it was not."""
+    """Keeps when each cluster was seen last, or why it was not."""
 
     def touch(self, name: str, *, at: datetime, error: str = "", version: str = "") -> None: ...
 

@@ -74,6 +74,7 @@ class Box:
             units={},
             active=[],
             failed=[],
+            etc=[],
             looks=0,
             logged="",
             printed="",

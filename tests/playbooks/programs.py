@@ -82,6 +82,10 @@ def ostree(state: State, arguments: list[str]) -> str:
     match arguments:
         case ["admin", "status"]:
             return "".join(_ostree_line(state, each) for each in state["deployments"])
+        case ["admin", "config-diff"]:
+            if state["etc"] is None:
+                raise Refused("error: Not currently booted into an OSTree system")
+            return "".join(f"{line}\n" for line in state["etc"])
         case ["admin", "upgrade", override, "--allow-downgrade"]:
             stage(state, known(state, f"sha256:{override.partition('=')[2]}"))
             return ""

@@ -92,6 +92,10 @@ def test_facts_report_what_was_booted(tmp_path: Path, name: str) -> None:
         for part in (f'"os": "{name}"', f'"boot_id": "{box.boot_id()}"', '"version": "1.0"'):
             assert part in shown.text
         assert ('"htop"' in shown.text) is (name == "rpm-ostree")
+        box.install("ostree")
+        box.save(etc=["M    motd"])
+        assert '"M    motd"' in box.play("facts").text
+        assert '"etc": null' in box.play("facts", fleet_compare_etc=False).text
 
 
 def test_host_booted_by_bootc_belongs_to_bootc(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from msgspec import convert
 
-from fleet.core.objects.machine import Units
+from fleet.core.objects.machine import EtcChanges, Units
 from fleet.core.records.errors import UnreachableError
 from fleet.core.releases.release import Release
 from fleet.machines.access import SshAccess, SshAddress
@@ -164,6 +164,28 @@ def test_stage_reboot_and_rollback_are_reported(tmp_path: Path) -> None:
         assert not list(testbed.folder.rglob("command")), "the environment is in it"
         assert testbed.folder.joinpath("facts").stat().st_mode & 0o777 == 0o700
         assert not list(testbed.folder.rglob("boot-1.log")), "what a machine logs stays there"
+
+
+def test_etc_is_compared_with_the_release_once_a_boot(tmp_path: Path) -> None:
+    async def scenario(testbed: Environment) -> None:
+        box, machine = testbed.box, testbed.machine
+        box.save(etc=["M    ssh/sshd_config", "A    a b"])
+        assert (await machine.observe()).etc == EtcChanges(("A a b", "M ssh/sshd_config"))
+        box.save(etc=["A    a b"])
+        await testbed.stage()
+        assert (await machine.observe()).etc == EtcChanges(("A a b", "M ssh/sshd_config")), "not asked again"
+        await machine.reboot()
+        await machine.last_boot()
+        assert (await machine.observe()).etc == EtcChanges(("A a b",))
+
+    with made(tmp_path) as testbed:
+        asyncio.run(scenario(testbed))
+
+
+def test_etc_that_cannot_be_compared_is_unknown(tmp_path: Path) -> None:
+    with made(tmp_path) as testbed:
+        testbed.box.save(etc=None)
+        assert asyncio.run(testbed.machine.observe()).etc is None
 
 
 def test_reboot_into_the_old_release_is_reported_as_a_reboot(

@@ -26,7 +26,7 @@ from fleet.simulated.quarter.releases import feed
 
 
 class Act(NamedTuple):
-    """What somebody does at a moment."""
+    """Describes what somebody does at a moment."""
 
     at: datetime
     do: Callable[[DemoStage], str]

@@ -43,7 +43,7 @@ class Step(StrEnum):
 
 
 class StepResult(StrEnum):
-    """How a step ended."""
+    """Says how a step ended."""
 
     BEGIN = "begin"
     DONE = "done"

@@ -16,7 +16,7 @@ from fleet.core.standing.reason import PATIENT, STOPPED, StandingObstacle, Stand
 
 
 class StandingState(StrEnum):
-    """What the standing policy of a pool does now."""
+    """Says what the standing policy of a pool does now."""
 
     MANUAL = "manual"
     """The pool has none: operators start its rollouts."""
@@ -40,7 +40,7 @@ NEEDY = (StandingState.APPROVAL, StandingState.REFUSED, StandingState.HALTED)
 
 
 class StandingDecision(Struct, frozen=True):
-    """What the standing policy of one pool does, and why."""
+    """Says what the standing policy of one pool does, and why."""
 
     pool: str
     state: StandingState

@@ -1,5 +1,5 @@
-"""What speaks against trying a release again in a pool: failures, aborts and rollbacks since an operator resumed the
-standing policy."""
+"""Finds what speaks against trying a release again in a pool: failures, aborts and rollbacks since an operator
+resumed the standing policy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which releases of a pool's stream qualify at a moment, and what each other one lacks."""
+"""Finds which releases of a pool's stream qualify at a moment, and what each other one lacks."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Candidate(Struct, frozen=True):
 
 
 class Soak(Struct, frozen=True):
-    """How long a release ran where it soaks."""
+    """Says how long a release ran where it soaks."""
 
     begin: datetime
     """When the last node there was proven."""

@@ -12,6 +12,7 @@ from fleet.core.releases.release import Release
 from fleet.core.text.untrusted import UnreadableError, convert
 from fleet.machines.errors import MachineError
 from fleet.machines.families.family import Observation
+from fleet.machines.families.shared.ostree_etc import parse
 from fleet.machines.families.shared.shell import STATE, live_patches_of
 
 
@@ -43,6 +44,8 @@ class _Now(Struct, frozen=True):
     """The state that `systemctl is-system-running` prints; empty: systemd was not asked."""
     failed: tuple[str, ...] = ()
     live_patches: tuple[str, ...] = ()
+    etc: tuple[str, ...] | None = None
+    """The lines that `ostree admin config-diff` prints; None: /etc was not compared, or cannot be."""
 
 
 def observation(facts: Mapping[str, Any]) -> Observation:
@@ -76,4 +79,5 @@ def observation(facts: Mapping[str, Any]) -> Observation:
         now.layered,
         Units(state, tuple(sorted(set(now.failed)))) if state else None,
         live_patches=live_patches_of(now.live_patches),
+        etc=None if now.etc is None else parse("\n".join(now.etc)),
     )

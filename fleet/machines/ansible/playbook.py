@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fleet.core.records.errors import UnreachableError
 from fleet.core.releases.release import Release, distinct_name, is_release
@@ -26,6 +27,7 @@ from fleet.machines.ansible.facts import observation
 from fleet.machines.ansible.play import KEPT, run_playbook
 from fleet.machines.errors import MachineError
 from fleet.machines.families.family import Observation
+from fleet.machines.families.shared.ostree_etc import LastComparison
 from fleet.machines.host import LostError
 from fleet.machines.progress import ReportPercent
 
@@ -82,6 +84,7 @@ class Playbooks:
         self._turns: dict[str, asyncio.Lock] = {}
         self._look = asyncio.Lock()
         self._seen: Observation | None = None
+        self._etc = LastComparison()
         self._seen_at = 0.0
         self._fresh = False
         """True if the last observation is newer than every other playbook run."""
@@ -97,9 +100,12 @@ class Playbooks:
         async with self._look:
             if self._seen is None or not self._fresh or now() - self._seen_at > FRESH_SECONDS:
                 self._fresh = True
-                played = await self._play("facts", SHORT_SECONDS, kept=1)
-                self._seen = observation(checked(self._name, played).stats)
-                self._seen_at = now()
+                compares = self._etc.due(self._seen.boot_id if self._seen else "", now())
+                played = await self._play("facts", SHORT_SECONDS, {"fleet_compare_etc": compares}, kept=1)
+                seen = observation(checked(self._name, played).stats)
+                if compares:
+                    self._etc.keep(seen.boot_id, now(), seen.etc)
+                self._seen, self._seen_at = replace(seen, etc=self._etc.of(seen.boot_id)), now()
             return self._seen
 
     async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:

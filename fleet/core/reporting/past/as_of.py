@@ -1,4 +1,4 @@
-"""The rollouts as they were at a past moment, as far as that is known now."""
+"""Finds the rollouts as they were at a past moment, as far as that is known now."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STATE_KINDS = ("pause", "resume", "abort", "halt")
 
 
 class RolloutThen(Struct, frozen=True):
-    """What a rollout was at a past moment and does not keep, since it has changed: from the journal."""
+    """Holds what a rollout was at a past moment and does not keep, since it has changed: from the journal."""
 
     state: RolloutState
     released_later: frozenset[NodeRef]

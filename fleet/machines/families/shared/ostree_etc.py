@@ -17,9 +17,31 @@ from fleet.machines.host import Host
 LOG = logging.getLogger(__name__)
 COMMAND = ("ostree", "admin", "config-diff")
 EVERY_SECONDS = 1800.0
-"""The fewest seconds between two comparisons in one boot: an agent observes its machine far more often."""
+"""The fewest seconds between two comparisons in one boot: machines are observed far more often."""
 MOST_SECONDS = 30.0
 _LINE = re.compile(r"(?P<kind>[MAD])\s+(?P<path>\S.*)")
+
+
+class LastComparison:
+    """The last comparison of one machine's /etc with its release, and when the next is due. Times are seconds of one
+    clock."""
+
+    def __init__(self) -> None:
+        self._boot_id = ""
+        self._due_at = 0.0
+        self._changes: EtcChanges | None = None
+
+    def due(self, boot_id: str, now: float) -> bool:
+        """Returns whether this boot was not compared yet, or so long ago that it is compared again."""
+        return boot_id != self._boot_id or now >= self._due_at
+
+    def keep(self, boot_id: str, now: float, changes: EtcChanges | None) -> None:
+        """Keeps the result. None: the comparison has failed, and is due no earlier for that."""
+        self._boot_id, self._due_at, self._changes = boot_id, now + EVERY_SECONDS, changes
+
+    def of(self, boot_id: str) -> EtcChanges | None:
+        """Returns the result of this boot; None if it was not compared yet, or cannot be."""
+        return self._changes if boot_id == self._boot_id else None
 
 
 class EtcReader:
@@ -27,18 +49,15 @@ class EtcReader:
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        self._boot_id = ""
-        self._due_at = 0.0
-        self._last: EtcChanges | None = None
+        self._last = LastComparison()
 
     async def changes(self, boot_id: str) -> EtcChanges | None:
         """Returns the changes as of this boot, at most EVERY_SECONDS old; None if they cannot be known. Raises
         UnreachableError."""
         now = asyncio.get_running_loop().time()
-        if boot_id != self._boot_id or now >= self._due_at:
-            self._last = await self._compare()
-            self._boot_id, self._due_at = boot_id, now + EVERY_SECONDS
-        return self._last
+        if self._last.due(boot_id, now):
+            self._last.keep(boot_id, now, await self._compare())
+        return self._last.of(boot_id)
 
     async def _compare(self) -> EtcChanges | None:
         """Returns None where the program is missing, fails or takes too long: the rest of an observation matters more."""
