@@ -1,4 +1,4 @@
-"""What is counted of nodes that are alike is what is counted of each of them."""
+"""The totals of nodes that are alike are those of each of them."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class EndedGoal(Struct, frozen=True, gc=False):
 
 
 class EndedStart(Struct, frozen=True):
-    """What an ended rollout had to do."""
+    """Has what an ended rollout had to do."""
 
     release: Release
     goals: tuple[EndedGoal, ...]

@@ -70,7 +70,7 @@ def overview(
 
 
 class FleetTotals(Struct, frozen=True):
-    """What is counted of all nodes, without a row for each."""
+    """Has what is counted of all nodes, without a row for each."""
 
     status: FleetStatus
     """Without nodes."""

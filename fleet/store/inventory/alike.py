@@ -25,7 +25,7 @@ ChooseLabels = Callable[[Mapping[str, str]], tuple[tuple[str, str], ...]]
 
 
 class _NodePart(Struct, frozen=True, gc=False):
-    """What tells nodes apart."""
+    """Has what tells nodes apart."""
 
     labels: dict[str, str] = {}
     unschedulable: bool = False
@@ -36,7 +36,7 @@ class _NodePart(Struct, frozen=True, gc=False):
 
 
 class _MachinePart(Struct, frozen=True, gc=False):
-    """What tells machines apart: equal texts are of equal values."""
+    """Has what tells machines apart: equal texts are of equal values."""
 
     booted: Raw = Raw()
     units: Raw = Raw()

@@ -1,1 +1,1 @@
-"""What is counted of all nodes, without a row for each: now, and at past moments."""
+"""Counts all nodes without a row for each: now, and at past moments."""

@@ -1,4 +1,4 @@
-"""What the status of the whole fleet counted at a past moment. Only the database is read."""
+"""Counts the whole fleet as it was at a past moment. Only the database is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the status of the whole fleet counts now. Only the database is read."""
+"""Counts the whole fleet for its status. Only the database is read."""
 
 from __future__ import annotations
 
