@@ -33,8 +33,8 @@ from fleet.planner.uncertainty import uncertainty
 
 
 class Ended(Struct, frozen=True):
-    """What is left of the simulation once nothing moves any more. The engine and the models, which take most of a plan's
-    memory, are not part of it."""
+    """Holds what is left of the simulation once nothing moves any more. The engine and the models, which take most of
+    a plan's memory, are not part of it."""
 
     rollout: Rollout
     runs: tuple[PlannedRun, ...]

@@ -18,6 +18,29 @@ with Store.open(sys.argv[1], create=False) as store:
     print(len(store.inventory.nodes()), [name for name in {HEAVY} if name in sys.modules])
 """
 
+ROLLOUTS = (
+    *("checkpoint", "codec", "commands", "decisions", "goal", "replay", "returning_pods"),
+    *("rollout", "run", "stages", "hooks"),
+)
+"""The modules below `fleet.core.rollout` that a rollout is made of."""
+STATUS = f"""
+import sys
+from fleet.cli.main import run
+
+assert run(["--home", sys.argv[1], "status"]) == 0
+print([name for name in (*{HEAVY}, *(f"fleet.core.rollout.{{each}}" for each in {ROLLOUTS})) if name in sys.modules])
+"""
+
+
+def test_status_imports_rollouts_only_where_one_goes_on(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "fleet.db") as store:
+        store.clusters.add(ClusterRow(name="east", sites=("fra",), kind="kubeconfig", kubeconfig="/none"))
+        store.inventory.sync(a_snapshot([a_node("n-1")]), at=START, source="sync")
+    done = subprocess.run(
+        [sys.executable, "-c", STATUS, tmp_path], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
 
 def test_reading_nodes_imports_neither_orm_nor_migrations(tmp_path: Path) -> None:
     path = tmp_path / "fleet.db"

@@ -78,7 +78,7 @@ def _content(path: Path, remedy: str) -> bytes:
 
 
 class _Coming:
-    """What is on its way to each node. Plans are read when the first exposed node asks."""
+    """Knows what is on its way to each node. Plans are read when the first exposed node asks."""
 
     def __init__(self, home: Home, now: datetime, rollouts: Rollouts) -> None:
         self._home = home

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.rollouts.standstill import standstill
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.names import pool_named, there_is
@@ -17,7 +16,7 @@ from fleet.app.wiring.source_records import only_in_sources
 from fleet.app.wiring.sources.registry import source_of
 from fleet.core.cluster.version_skew import skews
 from fleet.core.notifications.overview import undelivered
-from fleet.core.objects.known_node import KnownNode
+from fleet.core.objects.known_node import AlikeNodes, KnownNode
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.label_pools import label_pools
 from fleet.core.policy.policy import Policy
@@ -28,11 +27,12 @@ from fleet.core.reporting.overview import overview
 from fleet.core.reporting.selection import EVERYTHING, Selection, rows_of
 from fleet.core.reporting.status import FleetStatus, StatusCluster, StatusQuorum
 from fleet.core.reporting.voters import status_of
-from fleet.core.rollout.rollout import Rollout
 from fleet.core.standing.decision import NEEDY
 from fleet.core.standing.outlook import StandingPool
 
 if TYPE_CHECKING:
+    from fleet.app.rollouts.rollouts import Rollouts
+    from fleet.core.rollout.rollout import Rollout
     from fleet.store import ClusterRow
     from fleet.store.inventory.held import Waiting
 
@@ -50,8 +50,11 @@ def fleet_status(
     `count_pods`: False where nobody asks how many pods a node has: the count reads every pod, and is None without.
 
     Raises UsageError for an unknown cluster, site or pool: an empty status would look as if nothing were to be done."""
+    if rollouts is None:
+        from fleet.app.rollouts.rollouts import Rollouts
+
+        rollouts = Rollouts.load(home.store)
     chosen = home.clusters(selection.clusters)
-    rollouts = rollouts if rollouts is not None else Rollouts.load(home.store)
     known = known if known is not None else known_in(home, chosen)
     policy = policy_for(home, known)
     stands = standstill(home, rollouts.active)
@@ -70,17 +73,25 @@ def fleet_status(
         else None,
     )
     refuse_unknown(selection, found, policy)
+    unseen = only_in_sources(home, chosen, known) if is_whole(selection) else {}
+    found = replace(found, standstill=stands, only_in_sources=unseen or UNSET)
+    return with_surroundings(home, found, chosen, policy, selection, standing)
+
+
+def with_surroundings(
+    home: Home,
+    status: FleetStatus,
+    chosen: Sequence[ClusterRow],
+    policy: Policy,
+    selection: Selection,
+    standing: Iterable[StandingPool] | None = None,
+) -> FleetStatus:
+    """Returns the status with what it shows beside nodes: quorum groups, standing policies and messages."""
+    pools = _standing(home, policy, selection) if standing is None else standing
     return replace(
-        found,
+        status,
         quorums=quorums_of(home, chosen, policy),
-        standstill=stands,
-        only_in_sources=(only_in_sources(home, chosen, known) if is_whole(selection) else {}) or UNSET,
-        policies=tuple(
-            pool
-            for pool in (_standing(home, policy, selection) if standing is None else standing)
-            if pool.state in NEEDY
-        )
-        or UNSET,
+        policies=tuple(pool for pool in pools if pool.state in NEEDY) or UNSET,
         undelivered=undelivered(home.store.messages.undelivered(), home.now()) or UNSET,
     )
 
@@ -100,7 +111,7 @@ def _standing(home: Home, policy: Policy, selection: Selection) -> tuple[Standin
     return outlook(home, names).pools
 
 
-def policy_for(home: Home, known: Iterable[KnownNode]) -> Policy:
+def policy_for(home: Home, known: Iterable[KnownNode | AlikeNodes]) -> Policy:
     """Returns the policy; where there is no file, one with the pools that the labels of these nodes name."""
     if home.has_policy:
         return home.policy()
@@ -163,7 +174,10 @@ def known_in(home: Home, rows: Sequence[ClusterRow], at: datetime | None = None)
 
 
 def clusters_of(
-    home: Home, rows: Sequence[ClusterRow], known: Iterable[KnownNode], groups: Mapping[str, Iterable[Quorum]]
+    home: Home,
+    rows: Sequence[ClusterRow],
+    known: Iterable[KnownNode | AlikeNodes],
+    groups: Mapping[str, Iterable[Quorum]],
 ) -> list[StatusCluster]:
     """Describes clusters. A cluster's sites are those that were named when it was added, and those of its nodes."""
     kubelets: dict[str, dict[str, list[str]]] = {}
@@ -171,7 +185,10 @@ def clusters_of(
     for node in known:
         sites.setdefault(node.cluster, {})[node.site] = None
         if node.node is not None:
-            kubelets.setdefault(node.cluster, {}).setdefault(node.node.kubelet, []).append(node.name)
+            kubelets.setdefault(node.cluster, {}).setdefault(node.node.kubelet, []).extend(node.names)
+    for by_version in kubelets.values():
+        for names in by_version.values():
+            names.sort()
     return [
         StatusCluster(
             name=row.name,

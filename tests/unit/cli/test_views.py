@@ -35,8 +35,8 @@ from fleet.core.reporting.selection import Selection, select
 from fleet.core.reporting.status import FleetStatus, StatusCluster
 from fleet.core.reporting.timeline import Timeline
 from fleet.core.reporting.voters import status_of
-from fleet.core.rollout.rollout import Rollout, RolloutState
-from fleet.core.rollout.steps import StepResult
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.steps import RolloutState, StepResult
 from fleet.core.text.durations import format_duration
 from fleet.lab.simulation.builders import NEW, START, a_group, a_node, a_policy, a_pool
 from fleet.planner.planner import make_plan
