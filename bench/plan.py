@@ -1,6 +1,8 @@
 """Measures `fleet plan` beside an older commit, whole processes in turns, and has the plans of both judged.
 
-    python -m bench.plan [--beside COMMIT] [--runs N] [--rows NAME ...] [--nodes N] [--json FILE]
+    python -m bench.plan [--beside COMMIT] [--runs N] [--rows NAME ...] [--nodes N] [--json FILE] [--at-most RATIO]
+
+With `--at-most` it exits with 1 if the RATIO of a row is above that, for a release or a change that may cost time.
 
 The older commit is taken from this repository into a temporary folder, and runs with the libraries of this
 installation. Both read the same dump. CPU: seconds of user and system time, median of the runs. RATIO: what the aim is
@@ -31,10 +33,16 @@ from bench.dumps import write_dump, write_policy
 from bench.fleets import NEW, make
 from bench.judge import broken, read_dump
 from bench.memory import Used, used_by
+from bench.status import WAY
 
 BESIDE = "46f985b"
 TREE = Path(__file__).resolve().parent.parent
 WIDTHS = (46, 10, 10, 7, 7, 14)
+CLUSTERS, NODES_OF_EACH = 7, 222
+"""Of the home with a journal, which has an entry for each step of each node."""
+MAKE_HOME = (
+    "import sys; from pathlib import Path; from bench.status import a_home; a_home(Path(sys.argv[1]), {}, {})"
+)
 HEAD = ("WHAT", "OLD", "NEW", "RATIO", "AIM", "BROKEN")
 
 
@@ -112,6 +120,21 @@ class Bench:
             side: Result(used[side], plans[side], broken(plans[side], fleet, case.limit)) for side in used
         }
 
+    def read(self, *command: str) -> Mapping[str, float]:
+        """Returns the CPU seconds of a command, by `old` and `new`, each on a home with the journal of an ended rollout.
+        Each commit writes its own home, by its own `bench/status.py`."""
+        homes = {side: self._folder / f"journal-{side}" for side in self._trees}
+        for side, tree in self._trees.items():
+            if not homes[side].exists():
+                code = MAKE_HOME.format(CLUSTERS, NODES_OF_EACH)
+                making = [sys.executable, "-P", "-c", code, str(homes[side])]
+                subprocess.run(making, env=_environ(tree), check=True, capture_output=True)
+        used: dict[str, list[float]] = {side: [] for side in self._trees}
+        for _ in range(self._runs):
+            for side, tree in self._trees.items():
+                used[side].append(used_by(self._fleet(homes[side], *command), environ=_environ(tree)).cpu)
+        return {side: median(seconds) for side, seconds in used.items()}
+
     @staticmethod
     def _fleet(home: Path, *arguments: str) -> list[str]:
         return [sys.executable, "-P", "-m", "fleet.cli", "--home", str(home), *arguments]
@@ -173,6 +196,13 @@ def start(bench: Bench) -> Row:
     return _compared(bench, Case("small", 60, 10), "plan, 60 nodes: CPU s", 0.7)
 
 
+def status(bench: Bench) -> Row:
+    entries = CLUSTERS * NODES_OF_EACH * len(WAY)
+    cpu = bench.read("rollout", "status")
+    what = f"rollout status, {entries:,} entries: CPU s"
+    return Row(what, cpu["old"], cpu["new"], cpu["new"] / cpu["old"], 0.3, None)
+
+
 ROWS: Mapping[str, Callable[[Bench], Row]] = {
     "cpu": cpu,
     "memory": memory,
@@ -181,6 +211,7 @@ ROWS: Mapping[str, Callable[[Bench], Row]] = {
     "makespan": makespan,
     "evictions": evictions,
     "start": start,
+    "status": status,
 }
 
 
@@ -203,9 +234,11 @@ def _environ(tree: Path) -> dict[str, str]:
 
 
 def extract(commit: str, to: Path) -> None:
-    """Takes the commit's package out of this repository, with its bytecode, as an installation has it. Raises RuntimeError
-    if Python would import `fleet` from elsewhere."""
-    archive = subprocess.run(["git", "archive", commit, "fleet"], cwd=TREE, check=True, capture_output=True)
+    """Takes the commit's package out of this repository, with its bytecode, as an installation has it, and its benchmarks.
+    Raises RuntimeError if Python would import `fleet` from elsewhere."""
+    archive = subprocess.run(
+        ["git", "archive", commit, "fleet", "bench"], cwd=TREE, check=True, capture_output=True
+    )
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as packed:
         packed.extractall(to, filter="data")
     for tree in (to, TREE):
@@ -223,6 +256,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--nodes", type=int, default=10000, help="of the large fleet")
     parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
     parser.add_argument("--json", type=Path, help="write the rows there too")
+    parser.add_argument(
+        "--at-most", type=float, metavar="RATIO", help="exit with 1 if the ratio of a row is above"
+    )
     chosen = parser.parse_args(arguments)
     print(f"{machine()}, {os.cpu_count()} processors, Python {python_version()}; OLD is {chosen.beside}")
     print(_line(HEAD))
@@ -236,6 +272,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"{_line(_cells(rows[-1]))}  load {getloadavg()[0]:.1f}", flush=True)
     if chosen.json:
         chosen.json.write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=1))
+    above = [row for row in rows if chosen.at_most is not None and row.ratio > chosen.at_most]
+    if above:
+        sys.exit(
+            "\n".join(f"{row.what}: the ratio is {row.ratio:.2f}, above {chosen.at_most}" for row in above)
+        )
 
 
 def _cells(row: Row) -> Sequence[str]:
