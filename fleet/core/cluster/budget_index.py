@@ -40,11 +40,12 @@ class BudgetIndex:
             cached = self._matching[pod.uid] = (terms, pod.labels, tuple(self._match(pod)))
         return cached[2]
 
-    def upsert(self, budget: Budget) -> None:
-        """Records a budget that was added or changed."""
-        ref = budget.ref
+    def upsert(self, ref: PodRef, budget: Budget) -> None:
+        """Records a budget that was added or changed, by its name `ref`."""
         before = self.budgets.get(ref)
-        if before is None or before.selector != budget.selector:
+        if before is None or (
+            before.selector is not budget.selector and before.selector != budget.selector
+        ):
             self.delete(ref)
             self._terms[budget.namespace] = self._terms.get(budget.namespace, 0) + 1
             self.selector_changes += 1
@@ -75,8 +76,9 @@ class BudgetIndex:
         """Records a pod that was added or changed."""
         if pod.namespace not in self._unready_terms:
             return
-        self._remove_unready(pod.uid)
-        if pod.should_be_ready and not pod.ready:
+        if pod.uid in self._unready_refs:
+            self._remove_unready(pod.uid)
+        if not pod.ready and pod.should_be_ready:
             self._add_unready(pod)
 
     def forget_pod(self, uid: str) -> None:

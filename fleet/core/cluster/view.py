@@ -174,14 +174,16 @@ class ClusterView:
         affected: set[str] = set()
         match obj:
             case Pod():
-                affected = self._update_standbys(self.pods.get(obj.uid), obj)
-                self._upsert_pod(obj)
+                before = self.pods.get(obj.uid)
+                affected = self._update_standbys(before, obj)
+                self._upsert_pod(before, obj)
             case Node():
                 self.nodes[obj.name] = obj
                 self.capacity.upsert_node(obj, once_done(obj))
             case Budget():
-                self.budget_index.upsert(obj)
-                self.pending_evictions.budget_updated(obj, self.pods)
+                ref = obj.ref
+                self.budget_index.upsert(ref, obj)
+                self.pending_evictions.budget_updated(ref, obj, self.pods)
             case Machine():
                 self.machines[obj.name] = obj
             case Workload():
@@ -240,8 +242,7 @@ class ClusterView:
             self._drain_demands.pop(node, None)
         return nodes
 
-    def _upsert_pod(self, pod: Pod) -> None:
-        before = self.pods.get(pod.uid)
+    def _upsert_pod(self, before: Pod | None, pod: Pod) -> None:
         if before is not None and before.node != pod.node:
             self._remove_from_node(before)
         self.capacity.upsert_pod(before, pod)
@@ -249,7 +250,8 @@ class ClusterView:
             self.api_servers[pod.uid] = pod.api_server
         self.pod_index.upsert(pod)
         self.budget_index.upsert_pod(pod)
-        self.roles.upsert(pod)
+        if before is None or before.labels is not pod.labels or before.owner is not pod.owner:
+            self.roles.upsert(pod)
         if pod.node:
             if not pod.stays and not pod.finished:
                 self._to_drain.setdefault(pod.node, {})[pod.uid] = pod

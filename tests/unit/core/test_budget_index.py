@@ -45,7 +45,7 @@ def test_unready_pods_are_those_of_a_naive_search(changes: list[tuple[object, ..
             case "budget":
                 (app,) = rest
                 selector = Selector() if app is None else Selector(match_labels={"app": str(app)})
-                index.upsert(Budget("ns", str(name), f"u-{name}", selector=selector))
+                index.upsert(ref, Budget("ns", str(name), f"u-{name}", selector=selector))
             case _:
                 found = {pod.uid for pod in index.unready(ref, pods)}
                 budget = index.budgets.get(ref)
