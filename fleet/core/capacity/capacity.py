@@ -296,7 +296,7 @@ def _unchanged(before: Pod, pod: Pod) -> bool:
     """Returns whether nothing has changed in the pod that affects the capacity for other pods."""
     return (
         before.node == pod.node
-        and before.finished == pod.finished
+        and (before.phase == pod.phase or before.finished == pod.finished)
         and (before.deleting == pod.deleting or bool(pod.node))
         and before.stuck == pod.stuck
         and (before.requests is pod.requests or before.requests == pod.requests)

@@ -83,10 +83,10 @@ class EngineIndex:
     def observe(self, event: ClusterEvent, now: datetime) -> None:
         """Updates the indexes with an event."""
         match event:
-            case Upserted(cluster, obj):
-                self._upsert(self.state.view(cluster), obj, now)
-            case Deleted(cluster, obj):
-                self._delete(self.state.view(cluster), obj)
+            case Upserted():
+                self._upsert(self.state.view(event.cluster), event.obj, now)
+            case Deleted():
+                self._delete(self.state.view(event.cluster), event.obj)
             case Outcome():
                 self._settle(event, now)
             case ClusterSynced(cluster):
@@ -169,7 +169,7 @@ class EngineIndex:
                 key = (cluster, obj.ref)
                 selector_changes = view.budget_index.selector_changes
                 previous = view.budgets.get(key[1])
-                view.upsert(obj)
+                view.upsert_budget(key[1], obj)
                 if selector_changes != view.budget_index.selector_changes:
                     self.queue.open(WaitKey("budgets", (cluster, obj.namespace)))
                 self.wakeups.open_budget(key)
@@ -197,9 +197,8 @@ class EngineIndex:
     def _upsert_pod(self, view: ClusterView, pod: Pod) -> None:
         cluster = view.name
         before, servers = view.pods.get(pod.uid), view.servers if pod.api_server else None
-        if before is not None and before.labels is not pod.labels:
-            self._relabel_pod(view, before, pod)
-        self.wakeups.wake_nodes(cluster, view.upsert(pod))
+        self._relabel_pod(view, before, pod)
+        self.wakeups.wake_nodes(cluster, view.upsert_pod(before, pod))
         if servers is not None and servers != view.servers:
             self._wake_cluster(cluster)
         if before is None or _ready_or_leaving(before) != _ready_or_leaving(pod):
@@ -209,7 +208,7 @@ class EngineIndex:
                 self.wakeups.open_capacity(cluster)
             return
         came = before is None or before.node != pod.node
-        if came or before.finished != pod.finished:
+        if before is None or came or before.finished != pod.finished:
             self.wakeups.open_capacity(cluster)
         ref = NodeRef(cluster, pod.node)
         run = self.runs.run_of(ref)
@@ -225,9 +224,11 @@ class EngineIndex:
         if run.step in POD_STEPS:
             self.wakeups.wake_node(ref)
 
-    def _relabel_pod(self, view: ClusterView, before: Pod, pod: Pod) -> None:
+    def _relabel_pod(self, view: ClusterView, before: Pod | None, pod: Pod) -> None:
         """Moves the reservations of a pod whose labels have changed to its present budgets, for example when an operator
         makes another pod the primary."""
+        if before is None or before.labels is pod.labels:
+            return
         if before.labels == pod.labels or before.node != pod.node:
             return
         ref = NodeRef(view.name, pod.node)
