@@ -21,7 +21,7 @@ SLOTTED = frozenset(ORDER[1:])
 
 
 class Fleet(NamedTuple):
-    """What the judge has to know about the cluster, taken from the dump."""
+    """Holds what the judge has to know about the cluster, taken from the dump."""
 
     places: dict[str, str]
     """The node of each pod, by `namespace/name`."""

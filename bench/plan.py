@@ -59,7 +59,7 @@ class Case(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What one commit has done in a case: a figure for each run, and the plan that it has printed at last."""
+    """Holds what one commit has done in a case: a figure for each run, and the plan that it has printed at last."""
 
     used: list[Used]
     plan: dict[str, Any]

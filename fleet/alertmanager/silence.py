@@ -54,7 +54,7 @@ class StoredSilence(Struct, frozen=True):
 
 
 class Subject(NamedTuple):
-    """What a silence of fleet is for."""
+    """Names what a silence of fleet is for."""
 
     rollout: str
     node: NodeRef
@@ -66,7 +66,7 @@ class Subject(NamedTuple):
 
 
 class Upkeep(NamedTuple):
-    """What has to be done so that exactly one silence is there, and lasts long enough."""
+    """Tells what has to be done so that exactly one silence is there, and lasts long enough."""
 
     post: Mapping[str, Any] | None
     """What is posted; None: nothing."""

@@ -1,4 +1,4 @@
-"""How the help of a command with commands lists these. Plain text: what draws boxes costs more to import than to answer."""
+"""Lists the commands of a command in its help. Plain text: what draws boxes costs more to import than to answer."""
 
 from __future__ import annotations
 

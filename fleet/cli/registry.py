@@ -84,7 +84,7 @@ def _root(
 
 
 class CommandPlace(NamedTuple):
-    """Where a command is defined."""
+    """Names where a command is defined."""
 
     name: str
     heading: str

@@ -57,7 +57,7 @@ class StartWork(Struct, frozen=True):
 
 
 class Idle(StrEnum):
-    """Why there is nothing to do."""
+    """Says why there is nothing to do."""
 
     UNASKED = "nothing is asked"
     ANSWERED = "it was answered"

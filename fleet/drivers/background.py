@@ -1,4 +1,4 @@
-"""What runs beside the executor's loop: measurements of gates, and hooks. Their answers wait here for the next turn."""
+"""Runs the measurements of gates, and hooks, beside the executor's loop. Their answers wait here for the next turn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which reasons other processes read for each node: what the engine found, and what only an operator can remove.
+"""Says which reasons other processes read for each node: what the engine found, and what only an operator can remove.
 
 The engine asks a run for what holds it only when its turn comes. What an operator must fix is looked for ahead: from the
 start of a rollout on, as its plan did, so that it can be fixed meanwhile.

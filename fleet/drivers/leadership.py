@@ -45,8 +45,9 @@ def handing_over(reasons: Iterable[tuple[Held, ...]]) -> Held | None:
 
 
 class HandOvers:
-    """When the lead may be handed over: at first at once, and after nobody has taken it, later and later. In between this
-    controller works on, since a standby that is Ready and never leads must not keep all other nodes waiting."""
+    """Decides when the lead may be handed over: at first at once, and after nobody has taken it, later and later. In
+    between this controller works on, since a standby that is Ready and never leads must not keep all other nodes
+    waiting."""
 
     def __init__(self, wall: Callable[[], datetime]) -> None:
         self._wall = wall

@@ -17,6 +17,7 @@ from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.records.leadership import Leadership, LeaseSighting
 from fleet.core.records.requests import RequestKind
 from fleet.core.records.retention import Retention
+from fleet.core.reporting.ended_rollout import EndedRollout
 from fleet.core.rollout.action import AnyAction, Outcome
 from fleet.core.rollout.checkpoint import RolloutCheckpoint
 from fleet.core.rollout.event import ClusterEvent, ClusterObject
@@ -62,8 +63,13 @@ class JobStates(Protocol):
 class CheckpointStore(Protocol):
     """Rollouts as they stood at one place of the journal."""
 
-    def load(self) -> tuple[int, Sequence[RolloutCheckpoint]]:
-        """Returns the entry up to which the rollouts are kept (0: none), and the rollouts, oldest first."""
+    def load(self, without: Collection[str] = ()) -> tuple[int, Sequence[RolloutCheckpoint]]:
+        """Returns the entry up to which the rollouts are kept (0: none), and the rollouts, oldest first, but those whose
+        ids are in `without`."""
+        ...
+
+    def in_brief(self) -> tuple[int, Sequence[EndedRollout]]:
+        """Returns the same of all kept rollouts, with what a status needs of ended ones alone."""
         ...
 
     def keep(
@@ -138,7 +144,7 @@ class Inventory(Protocol):
 
 
 class RequestCounts(Protocol):
-    """How many requests were sent, for every process to read."""
+    """Counts how many requests were sent, for every process to read."""
 
     def add(self, cluster: str, counts: Mapping[RequestKind, int]) -> None:
         """Adds `counts`, those since the last call."""
@@ -146,7 +152,7 @@ class RequestCounts(Protocol):
 
 
 class ClusterRegistry(Protocol):
-    """When each cluster was seen last, or why it was not."""
+    """Keeps when each cluster was seen last, or why it was not."""
 
     def touch(self, name: str, *, at: datetime, error: str = "", version: str = "") -> None: ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class FeedError(Exception):
-    """Why a feed cannot be read, in one line without secrets."""
+    """Says why a feed cannot be read, in one line without secrets."""
 
 
 class UnauthorizedError(FeedError):

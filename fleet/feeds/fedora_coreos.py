@@ -66,7 +66,7 @@ class UpdateRollout(Struct, frozen=True):
 
 
 class UpdateMetadata(Struct, frozen=True):
-    """What is special about a release."""
+    """Says what is special about a release."""
 
     barrier: UpdateReason | None = None
     deadend: UpdateReason | None = None

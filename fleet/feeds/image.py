@@ -21,7 +21,7 @@ KERNEL = "ostree.linux"
 
 
 class Platform(Struct, frozen=True):
-    """What an image is built for."""
+    """Says what an image is built for."""
 
     architecture: str = ""
     os: str = ""

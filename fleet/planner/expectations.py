@@ -1,4 +1,4 @@
-"""How long the parts of a plan are expected to take, by what was measured of pools and operating systems."""
+"""Estimates how long the parts of a plan are expected to take, by what was measured of pools and operating systems."""
 
 from __future__ import annotations
 

@@ -199,7 +199,7 @@ def _drawn(ratios: Ratios, share: float) -> float:
 
 
 class _Span(NamedTuple):
-    """When one activity began and ended in the plan."""
+    """Says when one activity began and ended in the plan."""
 
     run: PlannedRun
     image: bool
@@ -217,7 +217,7 @@ def _spans(run: PlannedRun) -> Iterator[_Span]:
 
 
 class _Planned:
-    """When the images of one pool are written, or when its nodes are back, as planned."""
+    """Says when the images of one pool are written, or when its nodes are back, as planned."""
 
     def __init__(self) -> None:
         self._ahead: list[float] = []
@@ -242,8 +242,8 @@ class _Planned:
 
 
 class _Drawn:
-    """When the images of one pool are written, or when its nodes are back, as drawn. Callers ask in the order in which the
-    plan's activities begin."""
+    """Says when the images of one pool are written, or when its nodes are back, as drawn. Callers ask in the order in
+    which the plan's activities begin."""
 
     def __init__(self) -> None:
         self._ahead: list[float] = []

@@ -107,7 +107,7 @@ class SimulatedCluster:
 
     @property
     def unreachable(self) -> str:
-        """Why the cluster does not answer; empty: it does."""
+        """Says why the cluster does not answer; empty: it does."""
         return self._state.unreachable
 
     @property

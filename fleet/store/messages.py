@@ -141,7 +141,7 @@ def _queued(transaction: Transaction, receiver: str) -> list[Delivery]:
 
 
 def _settle(transaction: Transaction, key: str) -> None:
-    """What was not sent yet is not sent any more; what is being sent, or was, stays as it is."""
+    """Drops what was not sent yet; what is being sent, or was, stays as it is."""
     transaction.run("UPDATE message SET waits = 0 WHERE key = ?", [key])
     transaction.run(
         "UPDATE message SET state = ? WHERE key = ? AND state = ?",

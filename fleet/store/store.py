@@ -10,6 +10,7 @@ from fleet.store.db.database import SqlDatabase
 from fleet.store.db.schema import NEWEST, version
 from fleet.store.db.sqlite import SqliteDatabase
 from fleet.store.history.software import SqlSoftwareHistory
+from fleet.store.inventory.alike import SqlAlikeNodes
 from fleet.store.inventory.clusters import Clusters
 from fleet.store.inventory.held import SqlBlockerStore
 from fleet.store.inventory.inventory import SqlInventory
@@ -36,6 +37,7 @@ class Store:
         self.lease = ControllerLease(database)
         self.clusters = Clusters(database)
         self.inventory = SqlInventory(database)
+        self.alike = SqlAlikeNodes(database)
         self.software = SqlSoftwareHistory(database)
         self.sources = SqlSources(database)
         self.plans = Plans(database)

@@ -27,7 +27,7 @@ CHUNK = 1 << 16
 
 
 class DownloadError(Exception):
-    """Why a file could not be downloaded, in one line that does not name the URL, which may be a secret."""
+    """Says why a file could not be downloaded, in one line that does not name the URL, which may be a secret."""
 
 
 class Answer(NamedTuple):

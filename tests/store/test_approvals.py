@@ -27,8 +27,8 @@ from fleet.core.planning.plan import Plan
 from fleet.core.policy.alerting.notification import NotificationEvent
 from fleet.core.records.errors import FleetError, HeldError, UsageError
 from fleet.core.rollout.replay import rollouts_of
-from fleet.core.rollout.rollout import Rollout, RolloutState
-from fleet.core.rollout.steps import Step
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.steps import RolloutState, Step
 from fleet.core.text.durations import format_duration
 from fleet.drivers.identity import abandoned, own_identity
 from fleet.lab.simulation.builders import NEW

@@ -12,6 +12,7 @@ from msgspec.structs import fields
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.journal import JournalEntry, JournalRecord
+from fleet.core.reporting.ended_rollout import EndedRollout, EndedRun
 from fleet.core.rollout.checkpoint import (
     RolloutCheckpoint,
     RunCheckpoint,
@@ -21,6 +22,7 @@ from fleet.core.rollout.checkpoint import (
 from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
+from fleet.drivers.journal.brief import in_brief
 from fleet.drivers.journal.checkpoints import differing, keep, standing
 from fleet.lab.simulation.builders import a_budget, a_deployment, a_node, a_policy, a_snapshot
 from fleet.store import Store
@@ -57,6 +59,27 @@ def test_run_is_stored_completely() -> None:
     assert [each.name for each in fields(RunCheckpoint)] == [
         each.name for each in fields(Run) if each.name not in ("goal", "release")
     ]
+
+
+def test_brief_run_is_read_from_the_first_fields_of_a_stored_one() -> None:
+    brief = [each.name for each in fields(EndedRun)]
+    assert brief == [each.name for each in fields(RunCheckpoint)][: len(brief)]
+
+
+def test_only_ended_rollouts_without_later_entries_are_read_in_brief(place: str) -> None:
+    def brief() -> dict[str, bool]:
+        return {each.id: isinstance(each, EndedRollout) for each in in_brief(store.journal, store.folds)}
+
+    with Store.open(place) as store:
+        write(store, ENTRIES)
+        write(store, ENTRIES[:40], "r-2")
+        assert brief() == {"r-1": False, "r-2": False}
+        keep(store.journal, store.folds, START, "ada@desk", enough=1)
+        assert brief() == {"r-1": True, "r-2": False}
+        write(store, ENTRIES, "r-3")
+        assert brief() == {"r-1": True, "r-2": False, "r-3": False}
+        store.journal.append([JournalRecord("command", "pause", "r-1")], at=START, actor="ada@desk")
+        assert brief() == {"r-1": False, "r-2": False, "r-3": False}
 
 
 @pytest.mark.parametrize("part", [1, 2, 3, 5, 8])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ MANY_BY_RULE = {"fleet/machines/families"}
 """One file for each family of operating systems: as many as there are."""
 LONGEST_FILE = 320
 """Lines. A longer file is about more than one noun, and the second one is a file of its own."""
+QUESTION = re.compile(r"(?:What|Whether|How|Why|Where|Which|Who|When)\b")
 SHORT = 9
 """Lines. A shorter function is understood by its name and its body."""
 
@@ -79,6 +81,17 @@ def test_public_function_that_is_not_short_has_a_docstring() -> None:
         and not any(ast.unparse(each).endswith(".callback()") for each in function.decorator_list)
     ]
     assert bare == []
+
+
+def test_docstring_begins_with_a_verb_and_not_with_a_question() -> None:
+    asking = [
+        f"{path}:{node.body[0].lineno}"
+        for path in _files()
+        for node in ast.walk(_parsed(path))
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and QUESTION.match(ast.get_docstring(node) or "")
+    ]
+    assert asking == []
 
 
 def _public_functions(scope: ast.Module | ast.ClassDef) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:

@@ -36,7 +36,7 @@ SELDOM = 10
 
 
 class Told(NamedTuple):
-    """What a story tells: an entry of the journal, or an act that is not in it."""
+    """Holds what a story tells: an entry of the journal, or an act that is not in it."""
 
     at: datetime
     by: str = ""
@@ -45,7 +45,7 @@ class Told(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """How far the story is."""
+    """Tells how far the story is."""
 
     at: datetime
     begin: datetime

@@ -1,4 +1,5 @@
-"""What happens in the quarter. All else, every rollout of the workers and every halt, follows from it by the policy."""
+"""Lists what happens in the quarter. All else, every rollout of the workers and every halt, follows from it by the
+policy."""
 
 from __future__ import annotations
 
@@ -73,7 +74,7 @@ def _control_planes() -> Sequence[Act]:
 
 
 def _failed_nodes() -> Sequence[Act]:
-    """What the operator does about failures."""
+    """Does what the operator does about failures."""
     disk = "disk replaced, three boots by hand without an error"
     unit = "app-gateway.service does not start with this release; reported to its publisher"
     return (

@@ -18,8 +18,7 @@ from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.planning.plan import Plan, short_id
 from fleet.core.records.errors import NotAllowedError
 from fleet.core.releases.release import Release
-from fleet.core.rollout.rollout import RolloutState
-from fleet.core.rollout.steps import Step
+from fleet.core.rollout.steps import RolloutState, Step
 from fleet.simulated.cluster import SimulatedCluster
 from fleet.simulated.quarter.fleet import BROKEN, BROKEN_CLUSTER, behaviour
 from fleet.simulated.quarter.policy import FEED
@@ -27,7 +26,7 @@ from fleet.simulated.quarter.releases import feed
 
 
 class Act(NamedTuple):
-    """What somebody does at a moment."""
+    """Describes what somebody does at a moment."""
 
     at: datetime
     do: Callable[[DemoStage], str]

@@ -35,7 +35,7 @@ ImportState = Literal["added", "would-add", "in-fleet", "same-cluster", "failed"
 
 
 class ImportedContext(Struct, frozen=True):
-    """What became of one context."""
+    """Tells what became of one context."""
 
     context: str
     name: str
@@ -48,7 +48,7 @@ class ImportedContext(Struct, frozen=True):
 
 
 class ImportRequest(Struct, frozen=True):
-    """Which contexts are imported, and which sites their clusters get."""
+    """Names which contexts are imported, and which sites their clusters get."""
 
     patterns: tuple[str, ...] = ()
     """Shell patterns of contexts; empty: all."""

@@ -28,7 +28,7 @@ FRESH = 10.0
 
 
 class ListenAddress(NamedTuple):
-    """Where the server listens."""
+    """Names where the server listens."""
 
     host: str
     port: int

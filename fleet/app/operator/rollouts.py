@@ -52,7 +52,7 @@ class AskedRollout(Struct, frozen=True):
 
 
 class GivenVote(NamedTuple):
-    """What a user has said of a plan."""
+    """Holds what a user has said of a plan."""
 
     verdict: Literal["Approve", "Reject"]
     override: str

@@ -31,7 +31,7 @@ ACCEPT = "fleet releases sync --accept STREAM, if that is intended"
 
 
 class SyncedFeed(Struct, frozen=True):
-    """What became of one feed."""
+    """Tells what became of one feed."""
 
     stream: str
     releases: int

@@ -18,6 +18,8 @@ from fleet.app.reporting.status import (
     policy_for,
     refuse_unknown,
 )
+from fleet.app.reporting.totals.past import clusters_at, shown_moment
+from fleet.app.reporting.totals.rollouts_then import rollouts_then
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.names import there_is
@@ -30,18 +32,12 @@ from fleet.core.records.errors import UsageError
 from fleet.core.reporting.node_state import StatusNode
 from fleet.core.reporting.overview import overview
 from fleet.core.reporting.past.as_of import (
-    STATE_KINDS,
-    RolloutThen,
-    policy_at,
-    rollouts_at,
-    state_at,
-    was_active,
-    without_slots,
     without_unknown_steps,
 )
 from fleet.core.reporting.past.differences import FleetDiff, differences
 from fleet.core.reporting.past.node_details import NodeDetails, details
 from fleet.core.reporting.past.node_life import Interval, LifeEvent, NodeLife, NodeRun, life
+from fleet.core.reporting.past.policy_then import policy_at
 from fleet.core.reporting.selection import EVERYTHING, Selection, select
 from fleet.core.reporting.status import FleetStatus
 from fleet.core.rollout.codec import from_record
@@ -76,7 +72,7 @@ def diff(home: Home, begin: datetime, end: datetime, selection: Selection = EVER
     """Returns what differs between two moments. Raises as `status_at` does, and for an end before the begin."""
     if end <= begin:
         raise UsageError(
-            f"the second moment ({_shown(end)}) is not after the first ({_shown(begin)})",
+            f"the second moment ({shown_moment(end)}) is not after the first ({shown_moment(begin)})",
             "exchange --from and --to" if end < begin else "give two different moments",
         )
     before, known_before, _ = _at(home, begin, selection)
@@ -85,47 +81,15 @@ def diff(home: Home, begin: datetime, end: datetime, selection: Selection = EVER
 
 
 def _at(home: Home, at: datetime, selection: Selection) -> Moment:
-    rows = _chosen(_clusters(home, at), selection.clusters)
+    rows = _chosen(clusters_at(home, at), selection.clusters)
     known = known_in(home, rows, at)
     rollouts = Rollouts.load(home.store).all
     policy = policy_at(policy_for(home, known), rollouts, at)
-    found = overview(at, clusters_of(home, rows, known, {}), known, policy, _rollouts_at(home, rollouts, at))
+    found = overview(at, clusters_of(home, rows, known, {}), known, policy, rollouts_then(home, rollouts, at))
     unseen = only_in_sources(home, rows, known, at) if is_whole(selection) else {}
     found = replace(found, nodes=without_unknown_steps(found.nodes), only_in_sources=unseen or UNSET)
     refuse_unknown(selection, found, policy)
     return select(found, selection), known, policy
-
-
-def _rollouts_at(home: Home, rollouts: Sequence[Rollout], at: datetime) -> list[Rollout]:
-    """Returns the rollouts of then. A rollout keeps its present state and slots alone: those of then are in the
-    journal."""
-    entries, then = home.store.journal.entries, dict[str, RolloutThen]()
-    for rollout in rollouts:
-        later = frozenset(
-            ref
-            for ref in without_slots(rollout, at)
-            for entry in entries(rollout=rollout.id, node=str(ref), kinds=("release",))
-            if entry.at > at
-        )
-        state = rollout.state
-        if was_active(rollout, at) and rollout.state_at > at:
-            changes = entries(rollout=rollout.id, kinds=STATE_KINDS)
-            state = state_at(((entry.at, from_record(entry.record)) for entry in changes), at)
-        then[rollout.id] = RolloutThen(state, later)
-    return rollouts_at(rollouts, at, then)
-
-
-def _clusters(home: Home, at: datetime) -> Sequence[ClusterRow]:
-    if at > home.now():
-        raise UsageError(f"{_shown(at)} is in the future", "fleet plan shows what will be done")
-    rows = home.store.clusters.at(at)
-    if not rows:
-        first = home.store.inventory.first_contact()
-        known = (
-            f"the first moment that is known is {_shown(first)}" if first else "fleet sync reads the clusters"
-        )
-        raise UsageError(f"nothing is known of the fleet at {_shown(at)}", known)
-    return rows
 
 
 def _chosen(rows: Sequence[ClusterRow], names: Sequence[str]) -> Sequence[ClusterRow]:
@@ -141,7 +105,7 @@ def node_details(home: Home, name: str) -> NodeDetails:
     rows = home.clusters()
     known = known_in(home, rows)
     loaded = Rollouts.load(home.store)
-    nodes = fleet_status(home, rollouts=loaded, known=known).nodes
+    nodes = fleet_status(home, rollouts=loaded.all, known=known).nodes
     if name not in {row.name for row in nodes} and (alone := machine_alone(home, rows, known, name)):
         return _in_sources_alone(name, alone)
     status = find(nodes, name)
@@ -233,7 +197,3 @@ def _run(home: Home, rollout: Rollout, ref: NodeRef) -> NodeRun:
         result=f"{run.step}{f': {run.why}' if run.why else ''}",
         boots=tuple(value for key, value in run.proof.items() if key.startswith("boot_id")),
     )
-
-
-def _shown(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M} UTC"

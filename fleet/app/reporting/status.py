@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.rollouts.standstill import standstill
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.names import pool_named, there_is
@@ -17,22 +16,24 @@ from fleet.app.wiring.source_records import only_in_sources
 from fleet.app.wiring.sources.registry import source_of
 from fleet.core.cluster.version_skew import skews
 from fleet.core.notifications.overview import undelivered
-from fleet.core.objects.known_node import KnownNode
+from fleet.core.objects.known_node import AlikeNodes, KnownNode
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.label_pools import label_pools
 from fleet.core.policy.policy import Policy
 from fleet.core.quorum.quorum import Quorum, unknown
 from fleet.core.records.errors import UsageError
 from fleet.core.records.held import Held
+from fleet.core.reporting.ended_rollout import EndedRollout
 from fleet.core.reporting.overview import overview
 from fleet.core.reporting.selection import EVERYTHING, Selection, rows_of
 from fleet.core.reporting.status import FleetStatus, StatusCluster, StatusQuorum
 from fleet.core.reporting.voters import status_of
-from fleet.core.rollout.rollout import Rollout
 from fleet.core.standing.decision import NEEDY
 from fleet.core.standing.outlook import StandingPool
+from fleet.drivers.journal.brief import active_of, in_brief
 
 if TYPE_CHECKING:
+    from fleet.core.rollout.rollout import Rollout
     from fleet.store import ClusterRow
     from fleet.store.inventory.held import Waiting
 
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 def fleet_status(
     home: Home,
     selection: Selection = EVERYTHING,
-    rollouts: Rollouts | None = None,
+    rollouts: Sequence[Rollout | EndedRollout] | None = None,
     known: Sequence[KnownNode] | None = None,
     count_pods: bool = True,
     standing: Iterable[StandingPool] | None = None,
@@ -50,37 +51,47 @@ def fleet_status(
     `count_pods`: False where nobody asks how many pods a node has: the count reads every pod, and is None without.
 
     Raises UsageError for an unknown cluster, site or pool: an empty status would look as if nothing were to be done."""
+    if rollouts is None:
+        rollouts = in_brief(home.store.journal, home.store.folds)
+    active = active_of(rollouts)
     chosen = home.clusters(selection.clusters)
-    rollouts = rollouts if rollouts is not None else Rollouts.load(home.store)
     known = known if known is not None else known_in(home, chosen)
     policy = policy_for(home, known)
-    stands = standstill(home, rollouts.active)
-    waiting = waiting_in(home, rollouts.active)
+    stands = standstill(home, active)
+    waiting = waiting_in(home, active)
     found = overview(
         home.now(),
         clusters_of(home, chosen, known, groups_in(home)),
         known,
         policy,
-        rollouts.all,
+        rollouts,
         {ref: waiting_node.held for ref, waiting_node in waiting.items()},
-        etas(home, rollouts.active) if stands is None else {},
+        etas(home, active) if stands is None else {},
         {ref: waiting_node.since for ref, waiting_node in waiting.items()},
         home.store.inventory.pods(cluster=chosen[0].name if len(chosen) == 1 else None)
         if count_pods
         else None,
     )
     refuse_unknown(selection, found, policy)
+    unseen = only_in_sources(home, chosen, known) if is_whole(selection) else {}
+    found = replace(found, standstill=stands, only_in_sources=unseen or UNSET)
+    return with_surroundings(home, found, chosen, policy, selection, standing)
+
+
+def with_surroundings(
+    home: Home,
+    status: FleetStatus,
+    chosen: Sequence[ClusterRow],
+    policy: Policy,
+    selection: Selection,
+    standing: Iterable[StandingPool] | None = None,
+) -> FleetStatus:
+    """Returns the status with what it shows beside nodes: quorum groups, standing policies and messages."""
+    pools = _standing(home, policy, selection) if standing is None else standing
     return replace(
-        found,
+        status,
         quorums=quorums_of(home, chosen, policy),
-        standstill=stands,
-        only_in_sources=(only_in_sources(home, chosen, known) if is_whole(selection) else {}) or UNSET,
-        policies=tuple(
-            pool
-            for pool in (_standing(home, policy, selection) if standing is None else standing)
-            if pool.state in NEEDY
-        )
-        or UNSET,
+        policies=tuple(pool for pool in pools if pool.state in NEEDY) or UNSET,
         undelivered=undelivered(home.store.messages.undelivered(), home.now()) or UNSET,
     )
 
@@ -100,7 +111,7 @@ def _standing(home: Home, policy: Policy, selection: Selection) -> tuple[Standin
     return outlook(home, names).pools
 
 
-def policy_for(home: Home, known: Iterable[KnownNode]) -> Policy:
+def policy_for(home: Home, known: Iterable[KnownNode | AlikeNodes]) -> Policy:
     """Returns the policy; where there is no file, one with the pools that the labels of these nodes name."""
     if home.has_policy:
         return home.policy()
@@ -163,7 +174,10 @@ def known_in(home: Home, rows: Sequence[ClusterRow], at: datetime | None = None)
 
 
 def clusters_of(
-    home: Home, rows: Sequence[ClusterRow], known: Iterable[KnownNode], groups: Mapping[str, Iterable[Quorum]]
+    home: Home,
+    rows: Sequence[ClusterRow],
+    known: Iterable[KnownNode | AlikeNodes],
+    groups: Mapping[str, Iterable[Quorum]],
 ) -> list[StatusCluster]:
     """Describes clusters. A cluster's sites are those that were named when it was added, and those of its nodes."""
     kubelets: dict[str, dict[str, list[str]]] = {}
@@ -171,7 +185,10 @@ def clusters_of(
     for node in known:
         sites.setdefault(node.cluster, {})[node.site] = None
         if node.node is not None:
-            kubelets.setdefault(node.cluster, {}).setdefault(node.node.kubelet, []).append(node.name)
+            kubelets.setdefault(node.cluster, {}).setdefault(node.node.kubelet, []).extend(node.names)
+    for by_version in kubelets.values():
+        for names in by_version.values():
+            names.sort()
     return [
         StatusCluster(
             name=row.name,

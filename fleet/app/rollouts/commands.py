@@ -12,9 +12,9 @@ from fleet.core.policy.access import Role
 from fleet.core.records.errors import UsageError
 from fleet.core.rollout.codec import to_record
 from fleet.core.rollout.commands import ORDERS, GateOverruled, NodeReleased
-from fleet.core.rollout.rollout import Rollout, RolloutState
+from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.stages.gate_state import GatePoint
-from fleet.core.rollout.steps import Step
+from fleet.core.rollout.steps import RolloutState, Step
 
 
 def send_command(home: Home, kind: str, ident: str = "", reason: str = "", object_uid: str = "") -> Rollout:

@@ -16,7 +16,7 @@ from fleet.core.rollout.rollout import Rollout
 
 
 class HookOrder(Struct, frozen=True):
-    """What an operator wants with a hook."""
+    """Names what an operator wants with a hook."""
 
     rollout: str
     hook: str

@@ -19,7 +19,8 @@ from fleet.core.planning.plan import Plan
 from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import HeldError, UsageError
 from fleet.core.releases.release import is_release
-from fleet.core.rollout.rollout import Rollout, RolloutState
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.steps import RolloutState
 
 
 def rollback(home: Home, ident: str, version: str = "") -> Plan:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from fleet.app.rollouts.background import controller_of
 from fleet.app.wiring.home import Home
 from fleet.core.reporting.overview import natural
 from fleet.core.reporting.standstill import MidAir, Standstill
-from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.steps import HAS_SLOT
 from fleet.system.clock import WallClock
+
+if TYPE_CHECKING:
+    from fleet.core.rollout.rollout import Rollout
 
 
 def standstill(home: Home, rollouts: Iterable[Rollout]) -> Standstill | None:

@@ -36,7 +36,7 @@ SHOWN = 5
 
 
 class StandingOrder(NamedTuple):
-    """How a standing policy starts its own plan."""
+    """Names how a standing policy starts its own plan."""
 
     standing: StandingStart
     by_rule: bool

@@ -1,1 +1,1 @@
-"""What a controller does again and again, by the settings of the policy, and what happens next."""
+"""Runs what a controller does again and again, by the settings of the policy, and lists what happens next."""

@@ -1,4 +1,4 @@
-"""What happens next in a fleet: read from the policy and the database, with or without a controller."""
+"""Lists what happens next in a fleet: read from the policy and the database, with or without a controller."""
 
 from __future__ import annotations
 

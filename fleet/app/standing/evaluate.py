@@ -59,7 +59,7 @@ def _noted(home: Home, policy: Policy, pool: Pool) -> StandingOutcome:
 
 
 class LaterError(HeldError):
-    """What was due is not done now, and nothing is wrong: a later pass does what is right then."""
+    """Says that what was due is not done now, and nothing is wrong: a later pass does what is right then."""
 
 
 def due(decision: StandingDecision) -> bool:

@@ -1,4 +1,4 @@
-"""What the standing policies do next, and why. Nothing is done."""
+"""Tells what the standing policies do next, and why. Nothing is done."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the controller does next."""
+"""Shows what the controller does next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When runs may start: the windows of the policy, and the days to come."""
+"""Prints when runs may start: the windows of the policy, and the days to come."""
 
 from __future__ import annotations
 

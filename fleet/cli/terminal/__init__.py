@@ -1,1 +1,1 @@
-"""How anything is printed: columns, times, what is safe to show, live displays."""
+"""Defines how anything is printed: columns, times, what is safe to show, live displays."""

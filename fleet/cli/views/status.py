@@ -39,14 +39,19 @@ UNITS = 3
 NO_CLUSTERS = "No clusters yet.\n  -> fleet cluster import adds those of your kubeconfig, fleet cluster add a single one"
 
 
-def glance(status: FleetStatus, past: bool = False) -> Text:
+def glance(
+    status: FleetStatus, past: bool = False, failed_units: Sequence[tuple[str, ...]] | None = None
+) -> Text:
     """Returns a row for each pool in each cluster, and below what an operator should know of first. `past`: the status
-    is that of a past moment, which no sync makes newer."""
+    is that of a past moment, which no sync makes newer. `failed_units`: those of each node that has any; None: the
+    status has the nodes, with theirs."""
+    if failed_units is None:
+        failed_units = [node.failed_units for node in status.nodes if node.failed_units]
     if not status.clusters:
         return Text("\n").join([Text(NO_CLUSTERS), *_known(status)])
     head = ("SITE", "CLUSTER", "POOL", "NODES", "PATCHED", "TARGET", "ROLLOUT", "ETA")
     table = columns(head, list(_rows(status)), right=(3, 4))
-    return Text("\n").join([table, *_below(status, past)])
+    return Text("\n").join([table, *_below(status, past, failed_units)])
 
 
 def _rows(status: FleetStatus) -> Iterator[tuple[Cell, ...]]:
@@ -93,13 +98,12 @@ def _known(status: FleetStatus) -> Iterator[Text]:
         yield Text(f"Known:  machines that no cluster has: {', '.join(parts)} (fleet orphans)", "yellow")
 
 
-def _below(status: FleetStatus, past: bool) -> Iterator[Text]:
+def _below(status: FleetStatus, past: bool, failing: Sequence[tuple[str, ...]]) -> Iterator[Text]:
     if status.summary.kernels:
         kernels = list(status.summary.kernels.items())
         parts = [f"{count:,} on {kernel}" for kernel, count in kernels[:KERNELS]]
         others = sum(count for _, count in kernels[KERNELS:])
         yield Text("Kernel: " + ", ".join(parts) + (f", {others:,} on others" if others else ""))
-    failing = [node.failed_units for node in status.nodes if node.failed_units]
     if failing:
         units = Counter(unit for failed in failing for unit in failed).most_common()
         parts = [f"{unit} on {count:,}" for unit, count in units[:UNITS]]

@@ -1,5 +1,5 @@
-"""How long the lists of the policy may be. The API server has to know how long the rules of its schemas take, and the
-policy is the same in a file as in objects."""
+"""Bounds the lists of the policy. The API server has to know how long the rules of its schemas take, and the policy
+is the same in a file as in objects."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ PlacementRules = tuple[SpreadRule | AffinityRule, ...]
 
 
 class NodeInclusion(NamedTuple):
-    """Which nodes count for a topology spread (node inclusion policies).
+    """Says which nodes count for a topology spread (node inclusion policies).
 
     Source: kube-scheduler, podtopologyspread/common.go.
     """

@@ -89,7 +89,7 @@ class ClusterView:
 
     @property
     def lost(self) -> Held:
-        """Why the cluster's nodes are held while the view is not `synced`."""
+        """Says why the cluster's nodes are held while the view is not `synced`."""
         reason = Reason.LED_BY_ANOTHER if self.why_lost and self.led_by_another else Reason.UNREACHABLE
         return Held(reason, self.name, {"why": self.why_lost or "it has not been read yet"})
 

@@ -17,7 +17,7 @@ MOST_HELD = 16
 
 
 class RolloutVote(Struct, frozen=True, rename="camel", omit_defaults=True):
-    """What one user says of the plan."""
+    """Holds what one user says of the plan."""
 
     user: Annotated[
         User, Meta(description="Who votes, which must be the user of the request. A user has one vote.")
@@ -108,7 +108,7 @@ class HeldNodes(Struct, frozen=True, rename="camel"):
 
 
 class RolloutStatus(Struct, frozen=True, rename="camel", omit_defaults=True):
-    """What became of a rollout."""
+    """Says what became of a rollout."""
 
     observed_generation: Annotated[
         Count, Meta(description="The metadata.generation that the status is about.")

@@ -17,8 +17,8 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.planning.plan import short_id
 from fleet.core.records.held import Held
 from fleet.core.rollout.goal import StartApproval
-from fleet.core.rollout.rollout import Rollout, RolloutState
-from fleet.core.rollout.steps import ENDED, Step
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.steps import ENDED, RolloutState, Step
 
 HeldByNode = Mapping[NodeRef, tuple[Held, ...]]
 """Why nodes wait, the foremost reason of each first."""

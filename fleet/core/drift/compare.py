@@ -23,7 +23,7 @@ from fleet.core.text.counts import counted
 
 
 class ComparedTrait(Struct, frozen=True):
-    """What is compared between nodes, and how a difference is shown and undone."""
+    """Names what is compared between nodes, and how a difference is shown and undone."""
 
     kind: DriftKind
     value: Callable[[StatusNode], str | None]

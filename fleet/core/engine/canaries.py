@@ -22,9 +22,9 @@ from fleet.core.guards.phasing import offered_at
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
-from fleet.core.rollout.rollout import Rollout, RolloutState
+from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
-from fleet.core.rollout.steps import Step
+from fleet.core.rollout.steps import RolloutState, Step
 from fleet.core.state.indexes.engine_index import EngineIndex
 
 REPLACEMENT_DELAY = timedelta(minutes=5)

@@ -39,9 +39,9 @@ from fleet.core.rollout.decisions import (
     RolloutHalted,
 )
 from fleet.core.rollout.event import ClusterEvent
-from fleet.core.rollout.rollout import Rollout, RolloutState
+from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
-from fleet.core.rollout.steps import DRAINED, Step, StepResult
+from fleet.core.rollout.steps import DRAINED, RolloutState, Step, StepResult
 from fleet.core.state.engine_state import EngineState
 from fleet.core.state.hook_calls import Expected
 from fleet.core.state.indexes.engine_index import EngineIndex

@@ -10,8 +10,8 @@ from fleet.core.policy.hooks.hook import HookMoment
 from fleet.core.rollout.decisions import HookEnded, RolloutHalted
 from fleet.core.rollout.hooks.hook_state import HookPlace, HookResult, HookState
 from fleet.core.rollout.hooks.hook_turn import NextMove, turn_of
-from fleet.core.rollout.rollout import Rollout, RolloutState
-from fleet.core.rollout.steps import Step
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.steps import RolloutState, Step
 from fleet.core.state.engine_state import EngineState
 from fleet.core.state.hook_calls import CallKey, HookAnswer
 from fleet.core.steps.hooks import advance

@@ -13,7 +13,7 @@ from fleet.core.exposure.verdict import ExposureVerdict, worst
 
 
 class AdvisoryStatement(Protocol):
-    """What an advisory states about one product."""
+    """Says what an advisory states about one product."""
 
     def judge(self, software: NodeSoftware) -> ExposureVerdict | None:
         """Returns what the statement means for a node; None if it is not about the node's software."""

@@ -48,7 +48,7 @@ FindContents = Callable[[Release], ReleaseContents | None]
 
 
 class ExposureSources(Struct, frozen=True):
-    """What is asked, beside the nodes and the policy, while a question is answered."""
+    """Holds what is asked, beside the nodes and the policy, while a question is answered."""
 
     coming: FindComing
     """Asked for exposed nodes alone, as is `history`."""
@@ -84,7 +84,7 @@ def answer(
 
 
 class _Subject(NamedTuple):
-    """What the answer for a node depends on: nodes with equal subjects are judged once."""
+    """Holds what the answer for a node depends on: nodes with equal subjects are judged once."""
 
     software: NodeSoftware
     digest: str

@@ -1,4 +1,4 @@
-"""Which nodes are exposed, since when, and what fixes them. These structs are the published JSON
+"""Says which nodes are exposed, since when, and what fixes them. These structs are the published JSON
 (`docs/schemas/exposure.json`)."""
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from fleet.core.exposure.verdict import ExposureState
 
 
 class ExposureFix(Struct, frozen=True):
-    """What brings a fixed release to an exposed node."""
+    """Names what brings a fixed release to an exposed node."""
 
     kind: Literal["rollout", "plan", "release", "none"]
     """`rollout`: an active rollout upgrades the node. `plan`: a stored plan would. `release`: the stream of the node's

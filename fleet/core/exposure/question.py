@@ -21,7 +21,7 @@ PACKAGE_FORM = "such as htop or 'openssl<3.2.4'"
 
 
 class ExposureQuestion(Protocol):
-    """What is asked about every node."""
+    """Holds what is asked about every node."""
 
     @property
     def text(self) -> str:
@@ -133,7 +133,7 @@ def _no_contents(name: str, software: NodeSoftware) -> str:
 
 
 class AdvisoryQuestion(Struct, frozen=True):
-    """Which nodes an advisory is about."""
+    """Asks which nodes an advisory is about."""
 
     advisory: SecurityAdvisory
 

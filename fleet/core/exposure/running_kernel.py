@@ -1,4 +1,4 @@
-"""What a node's kernel is, from its name (`uname -r`) and the name of its operating system.
+"""Tells what a node's kernel is, from its name (`uname -r`) and the name of its operating system.
 
 A kernel's name begins with an upstream version. Whether that version decides which upstream fixes the kernel has is a
 matter of the distribution: Fedora, Flatcar, Talos and openSUSE MicroOS follow upstream's stable releases, whereas RHEL,

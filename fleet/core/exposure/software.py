@@ -13,7 +13,7 @@ from fleet.core.releases.kernel import architecture_of
 
 
 class NodeSoftware(Struct, frozen=True, gc=False):
-    """What a node runs. Nodes with equal values get equal answers."""
+    """Says what a node runs. Nodes with equal values get equal answers."""
 
     os_image: str
     """Name of the operating system with its version, as the kubelet reports it."""
@@ -32,7 +32,7 @@ class NodeSoftware(Struct, frozen=True, gc=False):
 
     @property
     def running_kernel(self) -> RunningKernel:
-        """What is known of the kernel."""
+        """Returns what is known of the kernel."""
         return running_kernel(self.kernel, self.os_image)
 
     @property

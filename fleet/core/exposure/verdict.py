@@ -1,4 +1,4 @@
-"""What an advisory says about the software of one node, and why."""
+"""Decides what an advisory says about the software of one node, and why."""
 
 from __future__ import annotations
 

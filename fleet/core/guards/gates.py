@@ -10,9 +10,9 @@ from fleet.core.guards import stages
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.hooks import hook_holds
-from fleet.core.rollout.rollout import Rollout, RolloutState
+from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
-from fleet.core.rollout.steps import Step
+from fleet.core.rollout.steps import RolloutState, Step
 
 NAMED = 3
 """The number of open canaries that are named."""

@@ -19,7 +19,7 @@ JobOutcome = Literal["", "running", "done", "failed"]
 
 
 class JobState(Struct, frozen=True):
-    """What is stored of a job, so that the next controller goes on where the last one stopped."""
+    """Holds what is stored of a job, so that the next controller goes on where the last one stopped."""
 
     name: str
     next_at: datetime

@@ -1,4 +1,4 @@
-"""When a job runs again: after some time, or when a week, a month or a quarter of the calendar has ended."""
+"""Computes when a job runs again: after some time, or when a week, a month or a quarter of the calendar has ended."""
 
 from __future__ import annotations
 

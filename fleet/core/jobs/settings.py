@@ -25,7 +25,7 @@ class ReportRule(Struct, frozen=True):
 
 
 class ScheduleSettings(Struct, frozen=True):
-    """How often a controller does what it does again and again. Seconds."""
+    """Says how often a controller does what it does again and again. Seconds."""
 
     calendars: int = 3600
     feeds: int = 3600

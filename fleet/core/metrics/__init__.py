@@ -1,1 +1,1 @@
-"""What Prometheus reads of the fleet: families of samples, computed from the same facts as the status."""
+"""Computes what Prometheus reads of the fleet: families of samples, computed from the same facts as the status."""

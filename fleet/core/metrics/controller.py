@@ -11,7 +11,7 @@ from fleet.core.metrics.family import MetricFamily, counter, gauge, single
 
 
 class ControllerFacts(Struct, frozen=True):
-    """What the database says about controllers and the journal."""
+    """Holds what the database says about controllers and the journal."""
 
     version: str
     leads: bool

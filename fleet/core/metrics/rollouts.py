@@ -11,8 +11,8 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy
 from fleet.core.policy.schedule import Schedules
 from fleet.core.records.held import Held
-from fleet.core.rollout.rollout import Rollout, RolloutState
-from fleet.core.rollout.steps import Step
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.steps import RolloutState, Step
 
 ENDED_SHOWN = timedelta(days=1)
 ROLLOUT = ("rollout",)

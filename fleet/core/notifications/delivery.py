@@ -1,4 +1,5 @@
-"""How far a message to one receiver is, and what is sent next. The rules are pure; the database keeps the deliveries."""
+"""Decides how far a message to one receiver is, and what is sent next. The rules are pure; the database keeps the
+deliveries."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ PING = re.compile(r"@(?=everyone|here|channel|all|room)|<(?=[@!#])", re.IGNORECA
 
 
 class Message(Struct, frozen=True, kw_only=True):
-    """What happened, why, and what an operator does next, as plain text without secrets."""
+    """Says what happened, why, and what an operator does next, as plain text without secrets."""
 
     key: str
     """The object, its release and the outcome, and nothing that differs between two reports of the same: no time, no
@@ -42,7 +42,7 @@ class Message(Struct, frozen=True, kw_only=True):
 
 
 class DerivedMessages(Struct, frozen=True):
-    """What entries of the journal lead to."""
+    """Holds what entries of the journal lead to."""
 
     messages: tuple[Message, ...] = ()
     settled: tuple[str, ...] = ()

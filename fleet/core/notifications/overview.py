@@ -27,7 +27,7 @@ class ReceiverOverview(Struct, frozen=True, kw_only=True):
 
 
 class UndeliveredMessages(Struct, frozen=True, kw_only=True):
-    """What one receiver has not got."""
+    """Counts what one receiver has not got."""
 
     receiver: str
     waiting: int = 0

@@ -22,7 +22,7 @@ NAMED = 3
 
 
 class RolloutFacts(Struct, kw_only=True):
-    """What the messages about a rollout say of it."""
+    """Holds what the messages about a rollout say of it."""
 
     id: str
     start: Start

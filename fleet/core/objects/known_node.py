@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -26,3 +27,31 @@ class KnownNode(Struct, frozen=True, gc=False):
     @property
     def ref(self) -> NodeRef:
         return NodeRef(self.cluster, self.name)
+
+    @property
+    def names(self) -> Sequence[str]:
+        return (self.name,)
+
+
+class AlikeNodes(Struct, frozen=True, gc=False):
+    """Nodes of one cluster that are alike in all that decides their state and what is counted of them: the labels that
+    pools select by, OS image, kernel, kubelet, Ready and cordon, booted release, units. Thousands of nodes are some dozen
+    of these."""
+
+    cluster: str
+    site: str
+    names: Sequence[str]
+    """At least one."""
+    node: Node | None
+    """One of the nodes. None: the cluster has no such nodes (any more), and only their machines are known."""
+    machine: Machine | None
+    """The machine of one of the nodes."""
+
+    @property
+    def name(self) -> str:
+        return self.names[0]
+
+    @property
+    def since(self) -> None:
+        """Each of them may run its release since another time."""
+        return None

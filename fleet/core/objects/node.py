@@ -134,7 +134,7 @@ class Node(Struct, frozen=True, gc=False):
 
     @property
     def why_unready(self) -> str:
-        """Why the node is not Ready; empty if that is not known."""
+        """Returns why the node is not Ready; empty if that is not known."""
         return self.annotations.get(NOT_READY_ANNOTATION, "")
 
     @property

@@ -48,6 +48,11 @@ class Selector(Struct, frozen=True, gc=False, rename="camel"):
     match_labels: dict[str, str] = {}
     match_expressions: tuple[Requirement, ...] = ()
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of the labels that the terms are about."""
+        return (*self.match_labels, *(each.key for each in self.match_expressions))
+
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Returns whether the labels meet all terms."""
         for key, value in self.match_labels.items():

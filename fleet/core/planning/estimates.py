@@ -42,7 +42,7 @@ LEAST = 0.1
 
 
 class Estimate(Struct, frozen=True):
-    """How long one part of a run takes, in seconds: measured from the journal, or assumed."""
+    """Says how long one part of a run takes, in seconds: measured from the journal, or assumed."""
 
     part: str
     """`stage`: writing the image. `reboot`: from the request until the new boot is proven. `verify`: the last part of

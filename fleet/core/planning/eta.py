@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from fleet.core.planning.plan import Plan
 from fleet.core.policy.schedule import Schedule, Schedules
 from fleet.core.policy.windows import OpenSpan
-from fleet.core.rollout.rollout import Rollout, RolloutState
-from fleet.core.rollout.steps import WAITING
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.steps import WAITING, RolloutState
 
 PACE_NEEDS = 3
 """From this number of ended runs on, the pace so far is a better predictor than the plan alone."""

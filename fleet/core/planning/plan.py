@@ -160,8 +160,8 @@ class Effort(Struct, frozen=True):
 
 
 class Assumed(Struct, frozen=True):
-    """How far off the plan may be where parts of its runs were never measured: the makespan in seconds if these parts
-    are quick, and if they are slow."""
+    """Says how far off the plan may be where parts of its runs were never measured: the makespan in seconds if these
+    parts are quick, and if they are slow."""
 
     quick_seconds: float
     slow_seconds: float | None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from fleet.core.objects.node import Node
 from fleet.core.objects.selector import Requirement, Selector
-from fleet.core.policy.policy import Pool
+from fleet.core.policy.policy import Policy, Pool
 
 POOL_LABELS = (
     "cloud.google.com/gke-nodepool",
@@ -22,6 +22,22 @@ POOL_LABELS = (
 ROLE_PREFIX = "node-role.kubernetes.io/"
 OLD_CONTROL_PLANE = "master"
 """The role that Kubernetes 1.24 renamed to control-plane."""
+
+
+ChosenLabels = tuple[tuple[str, str], ...]
+
+
+def deciding_labels(policy: Policy | None) -> Callable[[Mapping[str, str]], ChosenLabels]:
+    """Returns a function that takes of a node's labels those that decide in which pool the node is. None: there is no
+    policy, and the pools are those of `label_pools`."""
+    if policy is None:
+        return lambda labels: tuple(
+            sorted(
+                each for each in labels.items() if each[0] in POOL_LABELS or each[0].startswith(ROLE_PREFIX)
+            )
+        )
+    keys = tuple(dict.fromkeys(key for pool in policy.pools for key in pool.selector.keys))
+    return lambda labels: tuple([(key, labels[key]) for key in keys if key in labels])
 
 
 def label_pools(nodes: Iterable[Node]) -> tuple[Pool, ...]:

@@ -41,8 +41,8 @@ class Amount(Struct, frozen=True):
 
 
 class Limits(Struct, frozen=True):
-    """How many nodes may be unavailable at once. Nodes that are unavailable for other reasons count too. None for no
-    limit."""
+    """Limits how many nodes may be unavailable at once. Nodes that are unavailable for other reasons count too. None
+    for no limit."""
 
     max_unavailable: Amount | None = Amount(1)
     """Limit of the pool, over all its clusters. In `Policy.limits`: limit of the whole fleet."""
@@ -52,7 +52,7 @@ class Limits(Struct, frozen=True):
 
 
 class DrainRule(Struct, frozen=True):
-    """How the nodes of a pool are drained. `hold`: fleet does not begin a node that has such pods."""
+    """Says how the nodes of a pool are drained. `hold`: fleet does not begin a node that has such pods."""
 
     unmanaged: Literal["hold", "evict"] = "hold"
     """Pods without a controller, which no controller would recreate."""
@@ -73,7 +73,7 @@ class DrainRule(Struct, frozen=True):
 
 
 class StageRule(Struct, frozen=True):
-    """How the images of a pool's release are staged."""
+    """Says how the images of a pool's release are staged."""
 
     concurrency: AtLeastOne = 10
     """Number of machines that write the new image at once."""
@@ -82,7 +82,7 @@ class StageRule(Struct, frozen=True):
 
 
 class RebootRule(Struct, frozen=True):
-    """How the machines of a pool are rebooted."""
+    """Says how the machines of a pool are rebooted."""
 
     timeout_seconds: AtLeastOne = 900
     """Maximum time in seconds from the reboot until the node is Ready again in its new boot."""
@@ -96,7 +96,7 @@ PLAYBOOKS = ("facts", "preflight", "stage", "reboot", "verify", "rollback", "col
 
 
 class ApprovalRule(Struct, frozen=True):
-    """Which approvals a plan of a pool needs before it is started. A plan's maker never counts as an approver."""
+    """Says which approvals a plan of a pool needs before it is started. A plan's maker never counts as an approver."""
 
     required: int = 0
     """Number of persons that must have approved; 0: none."""

@@ -32,7 +32,7 @@ LAST_YEAR = 9000
 
 
 class Schedule:
-    """When the runs of one pool may start on the nodes of one cluster and site."""
+    """Computes when the runs of one pool may start on the nodes of one cluster and site."""
 
     def __init__(
         self, pool: str, levels: Sequence[LevelWindows], freezes: Freezes, unread: Sequence[str] = ()

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 
 class Retention(Struct, frozen=True):
-    """How long the past stays in the database. What is so now stays, and so does every entry of the journal."""
+    """Says how long the past stays in the database. What is so now stays, and so does every entry of the journal."""
 
     nodes: timedelta | None = None
     """The retention of what nodes and machines were and ran. None: for ever."""

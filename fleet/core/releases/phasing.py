@@ -11,7 +11,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Phasing(Struct, frozen=True, gc=False):
-    """How a release is offered to more and more machines, as the update metadata of Fedora CoreOS describe it
+    """Says how a release is offered to more and more machines, as the update metadata of Fedora CoreOS describe it
     (`start_epoch`, `start_percentage`, `duration_minutes`).
 
     Nobody is offered the release before the start; then a share of the machines is, which grows evenly to all of them

@@ -70,7 +70,7 @@ class ReleaseList(Struct, frozen=True):
 
 
 class FeedState(Struct, frozen=True):
-    """What is known of the feed of a stream."""
+    """Holds what is known of the feed of a stream."""
 
     feed: str
     read_at: datetime | None = None

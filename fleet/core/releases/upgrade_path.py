@@ -12,7 +12,7 @@ from fleet.core.releases.release import Release, Stream, is_release
 
 
 class ObstacleKind(StrEnum):
-    """Why a machine cannot go directly to a target."""
+    """Names why a machine cannot go directly to a target."""
 
     BARRIER = "barrier"
     """It has to boot another release first."""
@@ -25,7 +25,7 @@ class ObstacleKind(StrEnum):
 
 
 class PathObstacle(Struct, frozen=True):
-    """What stands between a machine and its target."""
+    """Says what stands between a machine and its target."""
 
     kind: ObstacleKind
     next: str = ""

@@ -3,22 +3,26 @@ and from its part in a rollout. `StatusNode` is published JSON (`docs/schemas/st
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
-from fleet.core.objects.known_node import KnownNode
+from fleet.core.objects.known_node import AlikeNodes, KnownNode
 from fleet.core.objects.machine import EtcChanges, Machine
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.policy.policy import Policy, Pool
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import HALTING
 from fleet.core.releases.release import Release, is_release
-from fleet.core.rollout.rollout import Rollout
-from fleet.core.rollout.run import Run
+from fleet.core.reporting.ended_rollout import EndedRollout, EndedRun
 from fleet.core.rollout.steps import HAS_SLOT, Step
+
+if TYPE_CHECKING:
+    # A fleet without an active rollout need not import what a rollout is made of.
+    from fleet.core.rollout.rollout import Rollout
+    from fleet.core.rollout.run import Run
 
 NodeState = Literal["patched", "outdated", "running", "held", "failed", "drifted", "orphan", "unknown"]
 """running: a run works on the node. held: a rollout wants to upgrade the node, and something that needs an operator
@@ -99,8 +103,8 @@ WIDE: tuple[tuple[str, str], ...] = (
 class RolloutPart(Struct, frozen=True, gc=False):
     """A node's part in the last rollout that contains the node."""
 
-    rollout: Rollout
-    run: Run
+    rollout: Rollout | EndedRollout
+    run: Run | EndedRun
     active: bool
     """Whether the rollout is active."""
     held: tuple[Held, ...] = ()
@@ -108,19 +112,35 @@ class RolloutPart(Struct, frozen=True, gc=False):
 
 
 def parts_of(
-    rollouts: Iterable[Rollout],
+    rollouts: Iterable[Rollout | EndedRollout],
     held: Mapping[NodeRef, tuple[Held, ...]],
     held_since: Mapping[NodeRef, datetime] = {},
-) -> dict[NodeRef, RolloutPart]:
-    """Returns each node's part in the last rollout that has touched the node or has yet to."""
-    parts: dict[NodeRef, RolloutPart] = {}
+) -> dict[tuple[str, str], RolloutPart]:
+    """Returns, by cluster and node, each node's part in the last rollout that has touched the node or has yet to."""
+    parts: dict[tuple[str, str], RolloutPart] = {}
     for rollout in rollouts:
+        if isinstance(rollout, EndedRollout):
+            parts.update(_parts_of_ended(rollout))
+            continue
         active = rollout.active
         for ref, run in rollout.runs.items():
             if run.step is not Step.CANCELLED:
                 waits = held.get(ref, ()) if active else ()
                 parts[ref] = RolloutPart(rollout, run, active, waits, held_since.get(ref))
     return parts
+
+
+def _parts_of_ended(rollout: EndedRollout) -> Iterator[tuple[NodeRef, RolloutPart]]:
+    """Yields each node with its part. Nodes that did not fail share theirs: nothing else of their runs is shown."""
+    shared: dict[Step, RolloutPart] = {}
+    for ref, run in rollout.of_nodes:
+        if run.step is Step.FAILED:
+            yield ref, RolloutPart(rollout, run, active=False)
+        elif run.step is not Step.CANCELLED:
+            part = shared.get(run.step)
+            if part is None:
+                part = shared[run.step] = RolloutPart(rollout, run, active=False)
+            yield ref, part
 
 
 class ReportedRelease:
@@ -181,7 +201,7 @@ NO_RELEASE = Release("")
 
 
 def describe(
-    known: KnownNode,
+    known: KnownNode | AlikeNodes,
     names: ReleaseNames,
     part: RolloutPart | None,
     reachable: bool,
@@ -230,7 +250,7 @@ def describe(
     )
 
 
-def _since(known: KnownNode, part: RolloutPart | None, state: NodeState) -> datetime | None:
+def _since(known: KnownNode | AlikeNodes, part: RolloutPart | None, state: NodeState) -> datetime | None:
     """Returns when the node entered its state, or None if that is not known."""
     if part is not None and state in ("running", "failed"):
         return part.run.since
@@ -263,7 +283,7 @@ def _target(names: ReleaseNames, pool: Pool | None, part: RolloutPart | None) ->
 
 
 def _state(
-    known: KnownNode,
+    known: KnownNode | AlikeNodes,
     booted: ReportedRelease,
     pool: Pool | None,
     target: Release | None,

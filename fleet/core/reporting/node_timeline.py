@@ -113,7 +113,7 @@ class GoalChange(Struct, frozen=True):
 
 
 class NodeTimeline:
-    """What one rollout did on one node. Entries are applied in the journal's order."""
+    """Says what one rollout did on one node. Entries are applied in the journal's order."""
 
     def __init__(self, started_at: datetime) -> None:
         """Makes the timeline of a node when its rollout starts."""

@@ -7,12 +7,18 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
 
-from fleet.core.objects.known_node import KnownNode
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fleet.core.objects.known_node import AlikeNodes, KnownNode
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
+from fleet.core.reporting.ended_rollout import EndedRollout
 from fleet.core.reporting.node_state import (
     ReleaseNames,
     RolloutPart,
@@ -21,7 +27,9 @@ from fleet.core.reporting.node_state import (
     parts_of,
 )
 from fleet.core.reporting.status import FleetStatus, StatusCluster, StatusPool, Summary
-from fleet.core.rollout.rollout import Rollout
+
+if TYPE_CHECKING:
+    from fleet.core.rollout.rollout import Rollout
 
 UNREACHABLE = "unreachable"
 
@@ -33,7 +41,7 @@ def overview(
     clusters: Sequence[StatusCluster],
     known_nodes: Iterable[KnownNode],
     policy: Policy,
-    rollouts: Iterable[Rollout] = (),
+    rollouts: Iterable[Rollout | EndedRollout] = (),
     held: Mapping[NodeRef, tuple[Held, ...]] | None = None,
     eta: Mapping[str, int | None] | None = None,
     held_since: Mapping[NodeRef, datetime] = {},
@@ -49,67 +57,136 @@ def overview(
     last_seen = {cluster.name: cluster.last_seen for cluster in clusters}
     parts = parts_of(rollouts, held or {}, held_since)
     names = ReleaseNames(policy)
-    described = [
-        _described(known, names, parts, known.cluster in reachable, last_seen.get(known.cluster), pods)
-        for known in known_nodes
-    ]
+    described = []
+    for known in known_nodes:
+        part, count = parts.get(known.ref), None if pods is None else pods.get(known.ref, 0)
+        seen = last_seen.get(known.cluster)
+        row = describe(known, names, part, known.cluster in reachable, seen, count)
+        described.append(DescribedNodes(row, part, known.names))
     described.sort(key=_place)
-    nodes = tuple([node for node, _ in described])
-    pools = (*_pools(described, reachable, eta or {}), *_rows_without_nodes(clusters))
-    ordered = sorted(pools, key=lambda row: (row.site, row.cluster, row.pool))
-    return FleetStatus(now, tuple(clusters), nodes, summary(nodes, ordered))
+    nodes = tuple([one.node for one in described])
+    totals = _summary(described, _rows(described, clusters, eta or {}))
+    return FleetStatus(now, tuple(clusters), nodes, totals)
 
 
-Described = tuple[StatusNode, RolloutPart | None]
-"""The row of a node, and its part in a rollout."""
+class FleetTotals(Struct, frozen=True):
+    """Has what is counted of all nodes, without a row for each."""
+
+    status: FleetStatus
+    """Without nodes."""
+    failed_units: tuple[tuple[str, ...], ...]
+    """The failed units of each node that has any, in the order of the nodes in a status."""
 
 
-def _described(
-    known: KnownNode,
-    names: ReleaseNames,
-    parts: Mapping[NodeRef, RolloutPart],
-    reachable: bool,
-    last_seen: datetime | None,
-    pods: Mapping[NodeRef, int] | None,
-) -> Described:
-    ref = known.ref
-    part = parts.get(ref)
-    count = None if pods is None else pods.get(ref, 0)
-    return describe(known, names, part, reachable, last_seen, count), part
+def totals(
+    now: datetime,
+    clusters: Sequence[StatusCluster],
+    alike: Iterable[AlikeNodes],
+    policy: Policy,
+    rollouts: Iterable[Rollout | EndedRollout] = (),
+    held: Mapping[NodeRef, tuple[Held, ...]] | None = None,
+    eta: Mapping[str, int | None] | None = None,
+) -> FleetTotals:
+    """Returns what `overview` counts of the same nodes, and describes only one of nodes that are alike and have no part
+    of their own in a rollout."""
+    reachable = {cluster.name for cluster in clusters if cluster.reachable}
+    parts, names = parts_of(rollouts, held or {}), ReleaseNames(policy)
+    described = []
+    for nodes in alike:
+        for part, members in _by_part(nodes, parts):
+            row = describe(replace(nodes, names=members), names, part, nodes.cluster in reachable)
+            described.append(DescribedNodes(row, part, members))
+    described.sort(key=_place)
+    counted = _summary(described, _rows(described, clusters, eta or {}))
+    failing = [
+        (_place(one, name), one.node.failed_units)
+        for one in described
+        if one.node.failed_units
+        for name in one.names
+    ]
+    failing.sort()
+    return FleetTotals(FleetStatus(now, tuple(clusters), (), counted), tuple([units for _, units in failing]))
 
 
-def _place(described: Described) -> tuple[str, str, str, list[str | int]]:
-    node = described[0]
-    return node.site, node.cluster, node.pool, natural(node.name)
+def _by_part(
+    nodes: AlikeNodes, parts: Mapping[tuple[str, str], RolloutPart]
+) -> Iterable[tuple[RolloutPart | None, Sequence[str]]]:
+    """Returns the nodes by their part in a rollout, which those that have succeeded in the same one share."""
+    cluster, names = nodes.cluster, nodes.names
+    own = [parts.get((cluster, name)) for name in names]
+    if all(part is own[0] for part in own):
+        return [(own[0], names)]
+    found: dict[int, tuple[RolloutPart | None, list[str]]] = {}
+    for name, part in zip(names, own, strict=True):
+        found.setdefault(id(part), (part, []))[1].append(name)
+    return found.values()
+
+
+class DescribedNodes(NamedTuple):
+    """The row of one node, or of any one of several that are alike, with its part in a rollout."""
+
+    node: StatusNode
+    part: RolloutPart | None
+    names: Sequence[str]
+    """Of all nodes that the row is about."""
+
+
+def _place(described: DescribedNodes, name: str = "") -> tuple[str, str, str, list[str | int]]:
+    node = described.node
+    return node.site, node.cluster, node.pool, natural(name or node.name)
+
+
+def _rows(
+    described: Sequence[DescribedNodes], clusters: Iterable[StatusCluster], eta: Mapping[str, int | None]
+) -> list[StatusPool]:
+    """Returns the rows of the overview, in their order."""
+    reachable = {cluster.name for cluster in clusters if cluster.reachable}
+    pools = chain(_pools(described, reachable, eta), _rows_without_nodes(clusters))
+    return sorted(pools, key=lambda row: (row.site, row.cluster, row.pool))
 
 
 def _pools(
-    described: Iterable[Described],
+    described: Iterable[DescribedNodes],
     reachable: set[str],
     eta: Mapping[str, int | None],
 ) -> Iterable[StatusPool]:
     """Yields one row for each pool in each reachable cluster."""
-    groups: dict[tuple[str, str, str], list[Described]] = {}
+    groups: dict[tuple[str, str, str], list[DescribedNodes]] = {}
     for each in described:
-        node = each[0]
+        node = each.node
         if node.cluster in reachable and node.state != "orphan":
             groups.setdefault((node.site, node.cluster, node.pool), []).append(each)
     for (site, cluster, pool), members in groups.items():
-        targets = Counter([node.target for node, _ in members if node.target])
-        own = [part for _, part in members if part is not None]
+        own = [one.part for one in members if one.part is not None]
         active = next((part.rollout for part in reversed(own) if part.active), None)
         yield StatusPool(
             site=site,
             cluster=cluster,
             pool=pool,
-            nodes=len(members),
-            patched=sum(node.state == "patched" for node, _ in members),
-            target=targets.most_common(1)[0][0] if targets else "",
+            nodes=sum(len(one.names) for one in members),
+            patched=sum(len(one.names) for one in members if one.node.state == "patched"),
+            target=_usual_target(members),
             rollout=active.id if active is not None else "",
             rollout_state=str(active.state) if active is not None else "",
             eta_seconds=eta.get(active.id) if active is not None else None,
             note=_waits_for([part for part in own if part.rollout is active]),
         )
+
+
+def _usual_target(members: Iterable[DescribedNodes]) -> str:
+    """Returns the target of most nodes; of targets with equally many, that of the first node. Empty: none has one."""
+    counts: Counter[str] = Counter()
+    for one in members:
+        if one.node.target:
+            counts[one.node.target] += len(one.names)
+    most = max(counts.values(), default=0)
+    usual = {target for target, count in counts.items() if count == most}
+    if len(usual) < 2:
+        return "".join(usual)
+    first = min(
+        (natural(name), one.node.target) for one in members if one.node.target in usual for name in one.names
+    )
+    return first[1]
 
 
 def _waits_for(parts: Sequence[RolloutPart]) -> str:
@@ -138,23 +215,30 @@ def _rows_without_nodes(clusters: Iterable[StatusCluster]) -> Iterable[StatusPoo
             yield StatusPool(", ".join(cluster.sites), cluster.name, "", 0, 0, "", note="no nodes")
 
 
-def summary(nodes: Sequence[StatusNode], pools: Iterable[StatusPool]) -> Summary:
+def summary(nodes: Iterable[StatusNode], pools: Iterable[StatusPool]) -> Summary:
     """Returns the numbers of nodes by state, kernel and version."""
-    reported = [node for node in nodes if node.state != "unknown"]
+    return _summary([DescribedNodes(node, None, (node.name,)) for node in nodes], pools)
+
+
+def _summary(described: Sequence[DescribedNodes], pools: Iterable[StatusPool]) -> Summary:
+    reported = [one for one in described if one.node.state != "unknown"]
     return Summary(
-        nodes=len(nodes),
-        patched=sum(node.state == "patched" for node in nodes),
-        states=_counted(node.state for node in nodes),
-        kernels=_counted(node.kernel for node in reported if node.kernel),
-        versions=_counted(node.version for node in reported if node.version),
+        nodes=sum(len(one.names) for one in described),
+        patched=sum(len(one.names) for one in described if one.node.state == "patched"),
+        states=_counted((one.node.state, len(one.names)) for one in described),
+        kernels=_counted((one.node.kernel, len(one.names)) for one in reported if one.node.kernel),
+        versions=_counted((one.node.version, len(one.names)) for one in reported if one.node.version),
         pools=tuple(pools),
     )
 
 
-def _counted(values: Iterable[str]) -> dict[str, int]:
-    """Returns how often each value occurs, the most frequent value first and equally frequent ones in ascending
-    order."""
-    return dict(sorted(Counter(values).items(), key=lambda item: (-item[1], item[0])))
+def _counted(values: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Returns how many nodes have each value, the most frequent value first and equally frequent ones in ascending
+    order. `values`: each with a number of nodes."""
+    counts: Counter[str] = Counter()
+    for value, count in values:
+        counts[value] += count
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def natural(name: str) -> list[str | int]:

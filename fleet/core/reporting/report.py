@@ -153,7 +153,7 @@ class Counts(Struct, frozen=True):
 
 
 class Duration(Struct, frozen=True):
-    """How long a step took where it succeeded, or how long whole runs took (`run`: from cordon to done)."""
+    """Says how long a step took where it succeeded, or how long whole runs took (`run`: from cordon to done)."""
 
     step: str
     count: int

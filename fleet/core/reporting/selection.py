@@ -16,7 +16,7 @@ ATTENTION: tuple[NodeState, ...] = ("failed", "held", "drifted", "orphan")
 
 
 class Selection(Struct, frozen=True):
-    """Which part of the fleet a user asks for; an empty one asks for all of the fleet."""
+    """Says which part of the fleet a user asks for; an empty one asks for all of the fleet."""
 
     clusters: tuple[str, ...] = ()
     sites: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""How long the steps of a rollout's runs took."""
+"""Computes how long the steps of a rollout's runs took."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from fleet.core.releases.release import Release
 
 
 class Result(StrEnum):
-    """How an action ended."""
+    """Says how an action ended."""
 
     DONE = "done"
     REFUSED = "refused"

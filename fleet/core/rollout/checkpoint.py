@@ -16,10 +16,10 @@ from fleet.core.rollout.decisions import WorkloadsNoted
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.hooks.hook_state import HookPlace, HookState
 from fleet.core.rollout.returning_pods import EvictionMemory
-from fleet.core.rollout.rollout import Rollout, RolloutState
+from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
 from fleet.core.rollout.stages.gate_state import GatePoint, GateState
-from fleet.core.rollout.steps import ENDED, Step
+from fleet.core.rollout.steps import ENDED, RolloutState, Step
 
 
 class RunCheckpoint(Struct, frozen=True, gc=False, array_like=True, omit_defaults=True):

@@ -96,7 +96,7 @@ class GateReached(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="gate
 
 
 class WorkloadsNoted(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="workloads"):
-    """How ready the workloads on the nodes of a point are, right before the first of these nodes in the cluster
+    """Holds how ready the workloads on the nodes of a point are, right before the first of these nodes in the cluster
     begins. A gate behind the point compares with this."""
 
     point: GatePoint

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from fleet.core.objects.node import NodeRef
-from fleet.core.records.journal import RecordForm
+from fleet.core.records.journal import JournalRecord, RecordForm
 from fleet.core.rollout.action import Action, Result
 
 
@@ -99,6 +100,15 @@ class CheckpointKept(TypedRecord, frozen=True, gc=False, kw_only=True, tag="fold
     """The last entry that the checkpoints include."""
     hash: str
     """The hash of the bodies of the checkpoints."""
+
+    @classmethod
+    def of(cls, record: JournalRecord) -> CheckpointKept | None:
+        """Returns the content of a record; None if the record is of another kind. Raises ValueError for one that fleet
+        cannot have written. Whoever asks for this kind alone need not import all of them (`codec.from_record`)."""
+        kind = str(cls.__struct_config__.tag)
+        if (record.form, record.kind) != (cls.form, kind):
+            return None
+        return msgspec.convert(record.detail | {"kind": kind}, cls)
 
 
 class UnknownKindError(ValueError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime
-from enum import StrEnum
 from typing import TypeVar
 
 from msgspec import UnsetType
@@ -55,20 +54,9 @@ from fleet.core.rollout.record import ActionEnded, PodsTimed, TaskPlayed, Unknow
 from fleet.core.rollout.run import Run, after_step
 from fleet.core.rollout.stages.gate_states import GateStates
 from fleet.core.rollout.stages.stage_progress import StageProgress
-from fleet.core.rollout.steps import ENDED, HAS_SLOT, Step, next_step
+from fleet.core.rollout.steps import ENDED, HAS_SLOT, RolloutState, Step, next_step
 
 T = TypeVar("T")
-
-
-class RolloutState(StrEnum):
-    """The state of a rollout."""
-
-    RUNNING = "running"
-    PAUSED = "paused"
-    HALTED = "halted"
-    """Too many nodes have failed, and an operator decides."""
-    ABORTED = "aborted"
-    FINISHED = "finished"
 
 
 class Rollout:

@@ -1,9 +1,21 @@
-"""The steps of a run, and the table of the steps that follow. No other code knows the order of steps."""
+"""The states of a rollout, the steps of a run, and the table of the steps that follow. No other code knows the order of
+steps."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+
+
+class RolloutState(StrEnum):
+    """The state of a rollout."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    HALTED = "halted"
+    """Too many nodes have failed, and an operator decides."""
+    ABORTED = "aborted"
+    FINISHED = "finished"
 
 
 class Step(StrEnum):
@@ -31,7 +43,7 @@ class Step(StrEnum):
 
 
 class StepResult(StrEnum):
-    """How a step ended."""
+    """Says how a step ended."""
 
     BEGIN = "begin"
     DONE = "done"

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from fleet.core.rollout.rollout import RolloutState
+from fleet.core.rollout.steps import RolloutState
 from fleet.core.standing.facts import AskedPlan, StandingFacts, needs_users
 from fleet.core.standing.opening import PoolOpening
 from fleet.core.standing.past import PastRollout
@@ -16,7 +16,7 @@ from fleet.core.standing.reason import PATIENT, STOPPED, StandingObstacle, Stand
 
 
 class StandingState(StrEnum):
-    """What the standing policy of a pool does now."""
+    """Says what the standing policy of a pool does now."""
 
     MANUAL = "manual"
     """The pool has none: operators start its rollouts."""
@@ -40,7 +40,7 @@ NEEDY = (StandingState.APPROVAL, StandingState.REFUSED, StandingState.HALTED)
 
 
 class StandingDecision(Struct, frozen=True):
-    """What the standing policy of one pool does, and why."""
+    """Says what the standing policy of one pool does, and why."""
 
     pool: str
     state: StandingState

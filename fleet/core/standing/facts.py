@@ -1,4 +1,4 @@
-"""What a decision about one pool reads."""
+"""Holds what a decision about one pool reads."""
 
 from __future__ import annotations
 

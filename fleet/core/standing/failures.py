@@ -1,9 +1,9 @@
-"""What speaks against trying a release again in a pool: failures, aborts and rollbacks since an operator resumed the
-standing policy."""
+"""Finds what speaks against trying a release again in a pool: failures, aborts and rollbacks since an operator
+resumed the standing policy."""
 
 from __future__ import annotations
 
-from fleet.core.rollout.rollout import RolloutState
+from fleet.core.rollout.steps import RolloutState
 from fleet.core.standing.facts import StandingFacts
 from fleet.core.standing.past import PastPart, PastRollout
 from fleet.core.standing.reason import StandingObstacle, StandingReason

@@ -1,4 +1,4 @@
-"""When any node of a pool may start: the windows of all places in which the pool has nodes, taken together."""
+"""Computes when any node of a pool may start: the windows of all places in which the pool has nodes, taken together."""
 
 from __future__ import annotations
 

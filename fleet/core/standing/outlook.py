@@ -1,4 +1,4 @@
-"""What the standing policies of a fleet do next, and why, as users and programs see it."""
+"""Shows what the standing policies of a fleet do next, and why, as users and programs see it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class StandingRelease(Struct, frozen=True):
 
 
 class StandingPool(Struct, frozen=True):
-    """What the standing policy of one pool does next."""
+    """Says what the standing policy of one pool does next."""
 
     pool: str
     state: StandingState
@@ -83,7 +83,7 @@ class StandingList(Struct, frozen=True):
 
 
 class StandingOutcome(Struct, frozen=True):
-    """What one pass of the standing policies did about one pool."""
+    """Says what one pass of the standing policies did about one pool."""
 
     pool: StandingPool
     """As it was decided."""

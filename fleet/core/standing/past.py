@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from fleet.core.rollout.rollout import Rollout
-from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
+
+if TYPE_CHECKING:
+    from fleet.core.rollout.rollout import Rollout
+    from fleet.core.rollout.run import Run
 
 Place = tuple[str, str, str]
 """A pool, a cluster and a site."""

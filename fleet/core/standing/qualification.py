@@ -1,4 +1,4 @@
-"""Which releases of a pool's stream qualify at a moment, and what each other one lacks."""
+"""Finds which releases of a pool's stream qualify at a moment, and what each other one lacks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec import Struct, UnsetType
 from fleet.core.policy.policy import Pool
 from fleet.core.policy.upgrades.upgrade_rule import SoakRule
 from fleet.core.releases.release import Release
-from fleet.core.rollout.rollout import RolloutState
+from fleet.core.rollout.steps import RolloutState
 from fleet.core.standing.facts import StandingFacts, needs_users
 from fleet.core.standing.failures import soak_failure, stopped_release
 from fleet.core.standing.past import InPlace
@@ -43,7 +43,7 @@ class Candidate(Struct, frozen=True):
 
 
 class Soak(Struct, frozen=True):
-    """How long a release ran where it soaks."""
+    """Says how long a release ran where it soaks."""
 
     begin: datetime
     """When the last node there was proven."""

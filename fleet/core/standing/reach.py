@@ -1,5 +1,5 @@
-"""Which nodes of a pool a rollout of one release would take along: those that run an older release, and from there may
-go to it directly."""
+"""Finds which nodes of a pool a rollout of one release would take along: those that run an older release, and from
+there may go to it directly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ Relation = Literal["older", "same", "newer", "unknown"]
 
 
 class ReleaseReach(Struct, frozen=True):
-    """What the nodes of a pool run, seen from one release of its stream. All but those in `direct` are left alone."""
+    """Says what the nodes of a pool run, seen from one release of its stream. All but those in `direct` are left
+    alone."""
 
     direct: Mapping[str, int] = {}
     """The nodes that would go to the release, by the version that they run."""

@@ -1,4 +1,4 @@
-"""Why a standing policy does not start a rollout now, as a value. Its messages for users are made here, and only
+"""Says why a standing policy does not start a rollout now, as a value. Its messages for users are made here, and only
 here."""
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from msgspec import Struct
 
 
 class StandingReason(StrEnum):
-    """Why a release does not qualify, or why a pool waits although one does."""
+    """Says why a release does not qualify, or why a pool waits although one does."""
 
     TOO_YOUNG = "too-young"
     UNDATED = "undated"

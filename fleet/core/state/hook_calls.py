@@ -56,7 +56,7 @@ class HookCall(Struct, frozen=True):
 
 
 class HookAnswer(Struct, frozen=True):
-    """How one attempt of a hook ended."""
+    """Says how one attempt of a hook ended."""
 
     key: CallKey
     result: HookResult

@@ -1,1 +1,1 @@
-"""How a run goes on: one function a step. Each returns the step that it takes, or None while the run waits."""
+"""Carries on a run: one function a step. Each returns the step that it takes, or None while the run waits."""

@@ -11,9 +11,9 @@ from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import built_for, distinct_name, is_release
 from fleet.core.rollout.action import Mark, Stage
 from fleet.core.rollout.decisions import RunRetried
-from fleet.core.rollout.rollout import Rollout, RolloutState
+from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
-from fleet.core.rollout.steps import StepResult
+from fleet.core.rollout.steps import RolloutState, StepResult
 from fleet.core.state.in_flight import ActionKey
 from fleet.core.state.indexes.engine_index import EngineIndex
 from fleet.core.steps.context import StepContext, StepEnd, failed, has_our_marks, was_requested

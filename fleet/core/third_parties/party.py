@@ -56,7 +56,7 @@ class ObjectSign(NamedTuple):
 
 
 class Program(NamedTuple):
-    """How the pods of a party are recognized, which shows that a cluster runs the party (`rebooters.py`)."""
+    """Says how the pods of a party are recognized, which shows that a cluster runs the party (`rebooters.py`)."""
 
     owner: str
     """Kind of the controller of the party's own pods."""

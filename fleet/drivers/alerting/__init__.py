@@ -1,1 +1,1 @@
-"""What the controller that leads tells other systems: messages to operators, and silences of alerts."""
+"""Tells other systems what the controller that leads does: messages to operators, and silences of alerts."""

@@ -65,7 +65,7 @@ class MessageStore(Protocol):
 
 
 class Failures(NamedTuple):
-    """How often in a row a receiver has not accepted a message, and until when it is left alone."""
+    """Counts how often in a row a receiver has not accepted a message, and until when it is left alone."""
 
     in_row: int
     until: datetime

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import NamedTuple
@@ -37,9 +37,11 @@ class Standing(NamedTuple):
     """The time of the last of these entries; None: there is none."""
 
 
-def standing(journal: Journal, folds: CheckpointStore) -> Standing:
-    """Returns all rollouts at the journal's end. Raises TamperedError for an entry that no fleet can have written."""
-    place, known = _kept(folds)
+def standing(journal: Journal, folds: CheckpointStore, without: Collection[str] = ()) -> Standing:
+    """Returns all rollouts at the journal's end. Raises TamperedError for an entry that no fleet can have written.
+
+    `without`: ids of rollouts that have no later entry and may be left out, so that they need not be restored."""
+    place, known = _kept(folds, without)
     try:
         return _after(journal, place, known)
     except TamperedError:
@@ -96,9 +98,9 @@ def differing(journal: Journal, folds: CheckpointStore) -> tuple[int, list[str]]
     ]
 
 
-def _kept(folds: CheckpointStore) -> tuple[int, dict[str, Rollout]]:
+def _kept(folds: CheckpointStore, without: Collection[str] = ()) -> tuple[int, dict[str, Rollout]]:
     """Returns what was kept. What makes no sense counts as not kept: the journal has it again."""
-    place, kept = folds.load()
+    place, kept = folds.load(without)
     try:
         return place, {checkpoint.id: restore_checkpoint(checkpoint) for checkpoint in kept}
     except (LookupError, ValueError, TypeError, AttributeError):

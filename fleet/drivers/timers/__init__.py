@@ -1,1 +1,1 @@
-"""What a controller does by the clock: tasks at short intervals, and scheduled jobs."""
+"""Runs what a controller does by the clock: tasks at short intervals, and scheduled jobs."""

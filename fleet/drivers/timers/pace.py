@@ -1,4 +1,5 @@
-"""How a controller waits for what comes without an event: a command in the journal, the time of a periodic task."""
+"""Decides how a controller waits for what comes without an event: a command in the journal, the time of a periodic
+task."""
 
 from __future__ import annotations
 

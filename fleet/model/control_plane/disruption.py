@@ -23,7 +23,7 @@ SCALELESS = {
 
 
 class BudgetCounts:
-    """How many pods a budget matches now, and how many of them are healthy."""
+    """Counts how many pods a budget matches now, and how many of them are healthy."""
 
     __slots__ = ("healthy", "owners", "total")
 

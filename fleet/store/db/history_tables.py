@@ -43,7 +43,7 @@ class DocumentTable(Table, table=True):
 
 
 class NodeHistoryTable(Table, table=True):
-    """What was known of a node and its machine in an interval of time. The intervals of a node never overlap."""
+    """Holds what was known of a node and its machine in an interval of time. The intervals of a node never overlap."""
 
     __tablename__ = "node_history"
     __table_args__ = (
@@ -81,7 +81,7 @@ class NodeHistoryTable(Table, table=True):
 
 
 class ClusterContactTable(Table, table=True):
-    """When a cluster answered, or did not. Between two rows nobody asked."""
+    """Holds when a cluster answered, or did not. Between two rows nobody asked."""
 
     __tablename__ = "cluster_contact"
 
@@ -111,7 +111,7 @@ class SourceTable(Table, table=True):
 
 
 class SourceRecordTable(Table, table=True):
-    """What a source had of one machine in an interval of time. The intervals of a machine never overlap."""
+    """Holds what a source had of one machine in an interval of time. The intervals of a machine never overlap."""
 
     __tablename__ = "source_record"
 

@@ -1,4 +1,4 @@
-"""What all tables share. Migrations create the tables (`migrations/`), and a test compares the two."""
+"""Defines what all tables share. Migrations create the tables (`migrations/`), and a test compares the two."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When clusters answered, and when they did not: without it, nobody could say how old a fact of a past day was."""
+"""Keeps when clusters answered, and when they did not: without it, nobody could say how old a fact of a past day was."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _INSERT = "INSERT INTO cluster_contact (cluster, valid_from, valid_to, version, 
 
 
 class Contact(NamedTuple):
-    """What was known of the contact with one cluster at a moment."""
+    """Says what was known of the contact with one cluster at a moment."""
 
     last_seen: datetime | None
     """When the cluster had answered last by then. None: it had never answered."""

@@ -60,7 +60,7 @@ OWN = tuple(part.column for part in PARTS if part.own)
 
 
 class Software(Struct, frozen=True, gc=False):
-    """What a node runs, by its kubelet, or by its agent."""
+    """Says what a node runs, by its kubelet, or by its agent."""
 
     os_image: str = ""
     kernel: str = ""

@@ -11,6 +11,13 @@ from fleet.store.db.database import Row, Transaction
 from fleet.store.history import documents
 from fleet.store.history.parts import boot_of
 
+_VALID = (
+    "WHERE row.node = known.id AND (row.valid_to IS NULL OR row.valid_to > ?) AND row.valid_from = ("
+    "SELECT last.valid_from FROM node_history AS last WHERE last.node = known.id AND last.valid_from <= ? "
+    "ORDER BY last.valid_from DESC LIMIT 1)"
+)
+"""Joins the row of a name that was valid at a bound time, which is given twice."""
+
 
 def as_of(transaction: Transaction, cluster: str | None, at: Any, columns: Sequence[str]) -> list[Row]:
     """Reads cluster, name, `since` and the texts of `columns` of the rows that were valid at a bound time.
@@ -20,13 +27,22 @@ def as_of(transaction: Transaction, cluster: str | None, at: Any, columns: Seque
     only = "" if cluster is None else " AND known.cluster = ?"
     rows = transaction.all(
         f"SELECT known.cluster, known.name, row.since, {', '.join(f'row.{name}' for name in columns)} "
-        "FROM known_node AS known CROSS JOIN node_history AS row "
-        "WHERE row.node = known.id AND (row.valid_to IS NULL OR row.valid_to > ?) AND row.valid_from = ("
-        "SELECT last.valid_from FROM node_history AS last WHERE last.node = known.id AND last.valid_from <= ? "
-        f"ORDER BY last.valid_from DESC LIMIT 1){only}",
+        f"FROM known_node AS known CROSS JOIN node_history AS row {_VALID}{only}",
         [at, at, *([] if cluster is None else [cluster])],
     )
     return list(_with_texts(transaction, rows, 3))
+
+
+def profiles_as_of(transaction: Transaction, at: Any) -> list[Row]:
+    """Reads cluster, name, the text of `node_profile` (None: no node), and the ids of `node_software`, `node_condition`,
+    `machine_software` and `machine_profile` of the rows that were valid at a bound time, as `as_of` does."""
+    return transaction.all(
+        "SELECT known.cluster, known.name, profile.body, row.node_software, row.node_condition, row.machine_software, "
+        "row.machine_profile FROM known_node AS known CROSS JOIN node_history AS row "
+        "LEFT JOIN document AS profile ON profile.id = row.node_profile "
+        f"{_VALID}",
+        [at, at],
+    )
 
 
 def of_node(transaction: Transaction, cluster: str, name: str, columns: Sequence[str]) -> list[Row]:

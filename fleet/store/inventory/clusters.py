@@ -218,3 +218,8 @@ def _last_seen(transaction: Transaction, name: str) -> datetime | None:
 def _refuse_unknown(transaction: Transaction, name: str) -> None:
     if transaction.one("SELECT 1 FROM cluster WHERE name = ? AND removed_at IS NULL", [name]) is None:
         raise UsageError(f"no cluster {name}", "fleet cluster list")
+
+
+def first_sites(transaction: Transaction) -> dict[str, str]:
+    """Returns, by cluster, the site of nodes that do not name theirs."""
+    return dict(transaction.all("SELECT cluster, site FROM cluster_site WHERE position = 0"))

@@ -101,7 +101,7 @@ class SqlInventory:
     def nodes(self, *, cluster: str | None = None) -> list[KnownNode]:
         """Returns the nodes, and machines without a node, as they were seen last."""
         with self._database.read() as transaction:
-            sites = _sites(transaction)
+            sites = clusters.first_sites(transaction)
             rows = reading.now(transaction, cluster)
         rows.sort(key=itemgetter(0, 1))
         # Many nodes were upgraded, or seen first, at the same moment.
@@ -134,7 +134,7 @@ class SqlInventory:
         What machines were asked to do and their systemd units have no history: they are None.
         """
         with self._database.read() as transaction:
-            sites = _sites(transaction)
+            sites = clusters.first_sites(transaction)
             rows = reading.as_of(transaction, cluster, self._database.bind(at), parts.COLUMNS)
         return [
             _known_node(
@@ -283,11 +283,6 @@ def _refuse_unknown(transaction: Transaction, cluster: str) -> None:
 
 def _unknown(cluster: str) -> UsageError:
     return UsageError(f"no cluster {cluster}", "fleet cluster add")
-
-
-def _sites(transaction: Transaction) -> dict[str, str]:
-    """Returns, by cluster, the site of nodes that do not name theirs."""
-    return dict(transaction.all("SELECT cluster, site FROM cluster_site WHERE position = 0"))
 
 
 def _known_node(

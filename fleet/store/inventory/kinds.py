@@ -90,9 +90,14 @@ class FactKind(Generic[T]):
         """Returns the object made of both parts, without its `resource_version`. Raises StoreError for a text that
         fleet cannot have written."""
         try:
-            return self._decode(fact if state == "{}" else f"{fact[:-1]},{state[1:]}")
+            return self._decode(whole(fact, state))
         except (msgspec.DecodeError, TypeError) as error:
             raise StoreError(f"a row of {self.table} cannot be read: {error}", TAMPERED) from None
+
+
+def whole(fact: str, state: str) -> str:
+    """Returns the text of a whole object."""
+    return fact if state == "{}" else f"{fact[:-1]},{state[1:]}"
 
 
 def _key_of(names: FactKey) -> Callable[[Any], FactKey]:

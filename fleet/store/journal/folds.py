@@ -7,22 +7,27 @@ without this hash are not read, so that nothing acts on rows that were changed f
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from fleet.core.records.errors import StoreError
-from fleet.core.rollout.checkpoint import RolloutCheckpoint
-from fleet.core.rollout.codec import from_record, to_record
+from fleet.core.reporting.ended_rollout import EndedRollout
 from fleet.core.rollout.record import CheckpointKept
 from fleet.store.db.database import SqlDatabase, Transaction, in_utc
 from fleet.store.journal import chain, lease
 from fleet.store.journal.journal import COLUMNS, append_in, entry_of, fence
 from fleet.store.journal.tampering import JournalFinding
 
-DECODER = msgspec.json.Decoder(RolloutCheckpoint)
+if TYPE_CHECKING:
+    from fleet.core.rollout.checkpoint import RolloutCheckpoint
+
+T = TypeVar("T")
+Body = tuple[str, str]
+"""The id of a rollout, and its checkpoint as JSON."""
 ENCODER = msgspec.json.Encoder(order="deterministic")
 
 
@@ -30,14 +35,24 @@ class SqlFolds:
     def __init__(self, database: SqlDatabase) -> None:
         self._database = database
 
-    def load(self) -> tuple[int, Sequence[RolloutCheckpoint]]:
-        """Returns the seq of the last entry that the kept rollouts include, and the rollouts, oldest first. Returns 0
-        and no rollouts where their hash is not the one in the journal, or where another version of fleet has written
-        them in a form that this version cannot read."""
+    def load(self, without: Collection[str] = ()) -> tuple[int, Sequence[RolloutCheckpoint]]:
+        """Returns the seq of the last entry that the kept rollouts include, and the rollouts, oldest first, but those
+        whose ids are in `without`. Returns 0 and no rollouts where their hash is not the one in the journal, or where
+        another version of fleet has written them in a form that this version cannot read."""
+        from fleet.core.rollout.checkpoint import RolloutCheckpoint
+
+        return self._read(RolloutCheckpoint, without)
+
+    def in_brief(self) -> tuple[int, Sequence[EndedRollout]]:
+        """Returns the same of all kept rollouts, with the fields of ended ones alone."""
+        return self._read(EndedRollout)
+
+    def _read(self, form: type[T], without: Collection[str] = ()) -> tuple[int, Sequence[T]]:
         with self._database.read() as transaction:
             seq, bodies = _vouched(transaction)
+        decode = msgspec.json.Decoder(form).decode
         try:
-            return seq, tuple(DECODER.decode(body) for body in bodies)
+            return seq, tuple(decode(body) for ident, body in bodies if ident not in without)
         except msgspec.MsgspecError:
             return 0, ()
 
@@ -46,7 +61,7 @@ class SqlFolds:
         them (they belong to another journal, or to an older version of fleet): such rows are never read."""
         with self._database.read() as transaction:
             written, bodies = _written(transaction), _bodies(transaction)
-        if written is None or digest_of(bodies) == written.hash:
+        if written is None or _digest_of(bodies) == written.hash:
             return []
         message = f"the checkpoint of the rollouts after entry {written.seq} was changed, and is not used"
         return [JournalFinding(written.seq, "changed", message)]
@@ -67,6 +82,8 @@ class SqlFolds:
         has all rollouts. Returns False, and writes nothing, where another process has kept or changed them meanwhile.
         Raises StaleEpochError as an append to the journal does.
         """
+        from fleet.core.rollout.codec import to_record
+
         with self._database.write(lease.LOCK) as transaction:
             fence(transaction, epoch, actor)
             there, _ = _vouched(transaction)
@@ -80,7 +97,7 @@ class SqlFolds:
                     "ON CONFLICT (rollout) DO UPDATE SET number = excluded.number, body = excluded.body",
                     [rollout, number, ENCODER.encode(checkpoint).decode()],
                 )
-            record = to_record(CheckpointKept(seq=seq, hash=digest_of(_bodies(transaction))))
+            record = to_record(CheckpointKept(seq=seq, hash=_digest_of(_bodies(transaction))))
             (entry,) = append_in(transaction, self._database.bind, [record], in_utc(at), actor, epoch)
             transaction.run("DELETE FROM fold_place", [])
             transaction.run("INSERT INTO fold_place (seq, hash) VALUES (?, ?)", [entry.seq, entry.hash])
@@ -92,16 +109,21 @@ def digest_of(bodies: Sequence[str]) -> str:
     return sha256(b"".join(sha256(body.encode()).digest() for body in bodies)).hexdigest()
 
 
-def _vouched(transaction: Transaction) -> tuple[int, list[str]]:
+def _digest_of(bodies: Sequence[Body]) -> str:
+    return digest_of([body for _, body in bodies])
+
+
+def _vouched(transaction: Transaction) -> tuple[int, list[Body]]:
     """Returns the seq of the last entry that the kept rollouts include, and their bodies; 0 and none where their hash
     is not the one in the journal."""
     written = _written(transaction)
     bodies = _bodies(transaction) if written is not None else []
-    return (written.seq, bodies) if written is not None and digest_of(bodies) == written.hash else (0, [])
+    return (written.seq, bodies) if written is not None and _digest_of(bodies) == written.hash else (0, [])
 
 
-def _bodies(transaction: Transaction) -> list[str]:
-    return [str(body) for (body,) in transaction.all("SELECT body FROM fold ORDER BY number", [])]
+def _bodies(transaction: Transaction) -> list[Body]:
+    rows = transaction.all("SELECT rollout, body FROM fold ORDER BY number", [])
+    return [(ident, str(body)) for ident, body in rows]
 
 
 def _written(transaction: Transaction) -> CheckpointKept | None:
@@ -117,7 +139,6 @@ def _written(transaction: Transaction) -> CheckpointKept | None:
         return None
     try:
         entry = entry_of(row)
-        record = from_record(entry.record) if chain.hash_of(entry) == entry.hash else None
-        return record if isinstance(record, CheckpointKept) else None
+        return CheckpointKept.of(entry.record) if chain.hash_of(entry) == entry.hash else None
     except (StoreError, ValueError):
         return None

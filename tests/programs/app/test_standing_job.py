@@ -13,7 +13,7 @@ from fleet.app.wiring.home import Home
 from fleet.app.wiring.refresh import refresh
 from fleet.core.jobs.job import JobRun
 from fleet.core.records.errors import FleetError
-from fleet.core.rollout.rollout import RolloutState
+from fleet.core.rollout.steps import RolloutState
 from tests.store.processes import controller, wait
 from tests.unit.app.finished import a_fast_home
 from tests.unit.app.homes import POLICY

@@ -15,9 +15,8 @@ from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.codec import to_record
 from fleet.core.rollout.commands import GateOverruled
 from fleet.core.rollout.goal import Goal, Start
-from fleet.core.rollout.rollout import RolloutState
 from fleet.core.rollout.stages.gate_state import POOL, GatePoint
-from fleet.core.rollout.steps import Step
+from fleet.core.rollout.steps import RolloutState, Step
 from fleet.lab.simulation.builders import NEW, a_policy, a_pool
 from tests.programs.drivers.test_controller import SECONDS, Home
 

@@ -17,8 +17,7 @@ from fleet.core.rollout.commands import HookResolved, RolloutAborted
 from fleet.core.rollout.decisions import HookEnded
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.hooks.hook_state import HookResult
-from fleet.core.rollout.rollout import RolloutState
-from fleet.core.rollout.steps import Step
+from fleet.core.rollout.steps import RolloutState, Step
 from fleet.lab.simulation.builders import NEW, a_policy, a_pool
 from tests.programs.drivers.test_controller import SECONDS, Home
 

@@ -18,8 +18,8 @@ from fleet.core.records.journal import JournalRecord
 from fleet.core.releases.release import Release, Stream
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.replay import rollouts_of
-from fleet.core.rollout.rollout import Rollout, RolloutState
-from fleet.core.rollout.steps import Step
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.steps import RolloutState, Step
 from fleet.drivers.controller import Controller
 from fleet.drivers.pipeline import ClusterPipeline
 from fleet.simulated.clock import SimulatedClock

@@ -11,8 +11,7 @@ from fleet.core.policy.policy import Pool
 from fleet.core.policy.times.window import Window
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import Release
-from fleet.core.rollout.rollout import RolloutState
-from fleet.core.rollout.steps import Step
+from fleet.core.rollout.steps import RolloutState, Step
 from tests.programs.hosts.boxes import NEW, NEW_ON_ARM, OLD
 from tests.programs.hosts.home import BEGAN, POOL, Home
 

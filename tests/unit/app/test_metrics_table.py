@@ -14,7 +14,7 @@ import yaml
 from fleet.app.monitoring.collect import collect
 from fleet.core.metrics.family import MetricFamily
 from fleet.core.reporting.node_state import NodeState
-from fleet.core.rollout.rollout import RolloutState
+from fleet.core.rollout.steps import RolloutState
 from tests.unit.app.homes import a_home
 
 ROOT = Path(__file__).parents[3]

@@ -22,7 +22,7 @@ from fleet.core.records.errors import HeldError
 from fleet.core.records.identity import Identity
 from fleet.core.rollout.codec import to_record
 from fleet.core.rollout.decisions import RolloutFinished
-from fleet.core.rollout.rollout import RolloutState
+from fleet.core.rollout.steps import RolloutState
 from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.transport import Transport
 from fleet.lab.simulation.builders import NEW, OLD

@@ -23,8 +23,8 @@ from fleet.core.rollout.codec import from_record, to_record
 from fleet.core.rollout.commands import GateOverruled, RolloutStarted
 from fleet.core.rollout.decisions import GateReached
 from fleet.core.rollout.goal import Goal, Start
-from fleet.core.rollout.rollout import RolloutState
 from fleet.core.rollout.stages.gate_state import POOL, GatePoint
+from fleet.core.rollout.steps import RolloutState
 from fleet.lab.simulation.builders import NEW, OLD, START, a_machine, a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour
 from fleet.planner.planner import make_plan

@@ -31,8 +31,8 @@ from fleet.core.rollout.codec import from_record
 from fleet.core.rollout.commands import PlanApproved, RolloutStarted
 from fleet.core.rollout.goal import StandingStart, StartApproval
 from fleet.core.rollout.record import StandingChanged
-from fleet.core.rollout.rollout import Rollout, RolloutState
-from fleet.core.rollout.steps import Step
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.steps import RolloutState, Step
 from fleet.core.standing.decision import StandingState
 from fleet.core.standing.outlook import StandingOutcome, StandingPool
 from fleet.core.standing.reason import StandingReason

@@ -35,8 +35,8 @@ from fleet.core.reporting.selection import Selection, select
 from fleet.core.reporting.status import FleetStatus, StatusCluster
 from fleet.core.reporting.timeline import Timeline
 from fleet.core.reporting.voters import status_of
-from fleet.core.rollout.rollout import Rollout, RolloutState
-from fleet.core.rollout.steps import StepResult
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.steps import RolloutState, StepResult
 from fleet.core.text.durations import format_duration
 from fleet.lab.simulation.builders import NEW, START, a_group, a_node, a_policy, a_pool
 from fleet.planner.planner import make_plan
@@ -144,6 +144,11 @@ def test_plan_overview_shows_the_best_what_if_change_first(golden: GoldenFiles) 
     )
     golden.check(shown(plan_overview(replace(plan, what_if=WhatIf(2, changes)), START)))
     golden.check(shown(plan_overview(replace(plan, what_if=WhatIf(0)), START)), "no-change-helps")
+    bounded = WhatIfChange(
+        "stage.concurrency 2 of pool workers", "raise it to 4", 300, 9, 2, "x", at_most=True
+    )
+    for name, some in {"one-is-bounded": (changes[1], bounded), "all-are-bounded": (bounded,)}.items():
+        golden.check(shown(plan_overview(replace(plan, what_if=WhatIf(1, some)), START)), name)
 
 
 def test_last_line_of_a_plan_overview(golden: GoldenFiles) -> None:

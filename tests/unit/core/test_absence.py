@@ -13,8 +13,7 @@ from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import Evict, Reboot, Result
 from fleet.core.rollout.checkpoint import restore_checkpoint, take_checkpoint
 from fleet.core.rollout.replay import rollouts_of
-from fleet.core.rollout.rollout import RolloutState
-from fleet.core.rollout.steps import Step
+from fleet.core.rollout.steps import RolloutState, Step
 from fleet.lab.simulation.builders import NEW, a_deployment, a_machine, a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour
 from tests.golden import GoldenFiles

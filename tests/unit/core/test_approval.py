@@ -27,7 +27,8 @@ from fleet.core.releases.release import Release
 from fleet.core.rollout.commands import PlanApproved, PlanRejected
 from fleet.core.rollout.decisions import RolloutHalted
 from fleet.core.rollout.goal import Goal, Start
-from fleet.core.rollout.rollout import Rollout, RolloutState
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.steps import RolloutState
 from fleet.lab.simulation.builders import START as NOW
 
 RULE = ApprovalRule(required=1, valid_seconds=3600)

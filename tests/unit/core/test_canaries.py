@@ -15,8 +15,7 @@ from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import Cordon
 from fleet.core.rollout.checkpoint import restore_checkpoint, take_checkpoint
 from fleet.core.rollout.replay import rollouts_of
-from fleet.core.rollout.rollout import RolloutState
-from fleet.core.rollout.steps import Step
+from fleet.core.rollout.steps import RolloutState, Step
 from fleet.lab.simulation.builders import START, a_budget, a_deployment, a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour
 from tests.simulated_rollout import SimulatedRollout

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fleet.core.rollout.action import AnyAction, Outcome, Result
-from fleet.core.rollout.rollout import RolloutState
-from fleet.core.rollout.steps import Step
+from fleet.core.rollout.steps import RolloutState, Step
 from fleet.lab.simulation.builders import a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour
 from tests.simulated_rollout import SimulatedRollout

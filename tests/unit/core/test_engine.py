@@ -12,8 +12,7 @@ from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import AnyAction, Cordon, Evict, Outcome, Reboot, Result
 from fleet.core.rollout.event import ClusterLost, ClusterSynced
 from fleet.core.rollout.replay import rollouts_of
-from fleet.core.rollout.rollout import RolloutState
-from fleet.core.rollout.steps import Step
+from fleet.core.rollout.steps import RolloutState, Step
 from fleet.lab.simulation.builders import (
     NEW,
     a_budget,

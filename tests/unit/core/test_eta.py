@@ -14,9 +14,9 @@ from fleet.core.policy.times.calendar_events import CalendarEvents
 from fleet.core.policy.times.freeze import Freeze, FreezeCalendar
 from fleet.core.policy.times.window import RecurringWindow
 from fleet.core.rollout.goal import Goal, Start
-from fleet.core.rollout.rollout import Rollout, RolloutState
+from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
-from fleet.core.rollout.steps import Step
+from fleet.core.rollout.steps import RolloutState, Step
 from fleet.lab.simulation.builders import NEW, START, a_policy
 
 ENDS = (100.0, 200.0, 300.0, 400.0, 500.0)

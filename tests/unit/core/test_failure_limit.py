@@ -9,8 +9,8 @@ import pytest
 from fleet.core.guards import gates
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Amount
-from fleet.core.rollout.rollout import RolloutState
 from fleet.core.rollout.run import Run
+from fleet.core.rollout.steps import RolloutState
 from fleet.lab.simulation.builders import a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour
 from tests.simulated_rollout import SimulatedRollout

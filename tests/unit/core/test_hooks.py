@@ -25,8 +25,7 @@ from fleet.core.rollout.decisions import HookEnded
 from fleet.core.rollout.goal import Goal
 from fleet.core.rollout.hooks.hook_state import HookResult
 from fleet.core.rollout.hooks.hook_turn import MOST_REPEATS
-from fleet.core.rollout.rollout import RolloutState
-from fleet.core.rollout.steps import Step
+from fleet.core.rollout.steps import RolloutState, Step
 from fleet.core.state.hook_calls import MOST_AT_ONCE
 from fleet.lab.simulation.builders import START, a_deployment, a_node, a_policy, a_pool, a_snapshot
 from tests.simulated_rollout import SimulatedRollout

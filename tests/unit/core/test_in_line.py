@@ -13,8 +13,7 @@ from fleet.core.policy.hooks.hook import CommandHook, Hooks
 from fleet.core.policy.policy import Amount, DrainRule, Limits, Pool
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import Evict, Result
-from fleet.core.rollout.rollout import RolloutState
-from fleet.core.rollout.steps import Step
+from fleet.core.rollout.steps import RolloutState, Step
 from fleet.lab.simulation.builders import a_budget, a_deployment, a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour, SpreadLength
 from tests.simulated_rollout import SimulatedRollout

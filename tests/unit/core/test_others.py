@@ -17,8 +17,7 @@ from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import Evict, Outcome, Reboot, Result
-from fleet.core.rollout.rollout import RolloutState
-from fleet.core.rollout.steps import Step
+from fleet.core.rollout.steps import RolloutState, Step
 from fleet.core.third_parties import keep_off
 from fleet.core.third_parties.maintenance import Maintenance
 from fleet.core.third_parties.notice import of_node

@@ -15,8 +15,7 @@ from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import Defragment, MoveLeader, Reboot, Result, SaveSnapshot
 from fleet.core.rollout.event import Upserted
-from fleet.core.rollout.rollout import RolloutState
-from fleet.core.rollout.steps import Step
+from fleet.core.rollout.steps import RolloutState, Step
 from fleet.lab.simulation.builders import a_group, a_node, a_policy, a_pool, a_snapshot
 from tests.golden import GoldenFiles
 from tests.simulated_rollout import SimulatedRollout

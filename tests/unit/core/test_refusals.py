@@ -9,8 +9,7 @@ from fleet.core.policy.policy import RebootRule, StageRule
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import AnyAction, Outcome, Result
-from fleet.core.rollout.rollout import RolloutState
-from fleet.core.rollout.steps import Step
+from fleet.core.rollout.steps import RolloutState, Step
 from fleet.lab.simulation.builders import a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour
 from tests.simulated_rollout import SimulatedRollout

@@ -15,8 +15,7 @@ from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Result
 from fleet.core.rollout.event import Upserted
 from fleet.core.rollout.returning_pods import LATE, PAUSES, EvictionMemory, times_returned, tolerates_cordons
-from fleet.core.rollout.rollout import RolloutState
-from fleet.core.rollout.steps import Step
+from fleet.core.rollout.steps import RolloutState, Step
 from fleet.lab.simulation.builders import (
     NEW,
     a_budget,

@@ -19,9 +19,8 @@ from fleet.core.rollout.checkpoint import restore_checkpoint, take_checkpoint
 from fleet.core.rollout.codec import from_record
 from fleet.core.rollout.decisions import StepFinished
 from fleet.core.rollout.goal import Goal
-from fleet.core.rollout.rollout import RolloutState
 from fleet.core.rollout.stages.gate_state import POOL, STAGE, GatePoint
-from fleet.core.rollout.steps import Step
+from fleet.core.rollout.steps import RolloutState, Step
 from fleet.lab.simulation.builders import a_node, a_policy, a_pool, a_snapshot
 from tests.simulated_rollout import SimulatedRollout
 

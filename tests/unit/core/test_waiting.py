@@ -18,8 +18,8 @@ from fleet.core.rollout.action import AnyAction, Cordon, Outcome, Result
 from fleet.core.rollout.event import ClusterEvent, ClusterObject, ClusterSynced, Deleted, Upserted
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.replay import rollouts_of
-from fleet.core.rollout.rollout import Rollout, RolloutState
-from fleet.core.rollout.steps import Step
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.steps import RolloutState, Step
 from fleet.core.state.reservations import BudgetReservations
 from fleet.lab.simulation.builders import (
     NEW,

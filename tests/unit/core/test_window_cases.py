@@ -16,8 +16,7 @@ from fleet.core.policy.times.window import RecurringWindow, Window
 from fleet.core.policy.windows import LevelWindows
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import Release
-from fleet.core.rollout.rollout import RolloutState
-from fleet.core.rollout.steps import Step
+from fleet.core.rollout.steps import RolloutState, Step
 from fleet.lab.simulation.builders import NEW, a_node, a_policy, a_pool, a_snapshot
 from tests.simulated_rollout import SimulatedRollout
 

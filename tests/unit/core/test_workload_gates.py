@@ -15,9 +15,8 @@ from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.checkpoint import restore_checkpoint, take_checkpoint
 from fleet.core.rollout.event import ClusterLost, ClusterSynced
 from fleet.core.rollout.replay import rollouts_of
-from fleet.core.rollout.rollout import RolloutState
 from fleet.core.rollout.stages.gate_state import POOL, STAGE, GatePoint
-from fleet.core.rollout.steps import Step
+from fleet.core.rollout.steps import RolloutState, Step
 from fleet.lab.simulation.builders import a_deployment, a_node, a_policy, a_pool, a_snapshot
 from tests.simulated_rollout import SimulatedRollout
 

@@ -10,6 +10,8 @@ import typer
 from fleet.cli.context import Format, home_of, repeat, without_collection
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from rich.text import Text
 
     from fleet.app.wiring.home import Home
@@ -145,10 +147,38 @@ def status(
         repeat(lambda: _table(_status(home, chosen, output), chosen, output, quorums), 2.0)
         return
     with without_collection():
-        found = _status(home, chosen, output)
-        _print_status(found, chosen, output, quorums)
+        if chosen == Selection() and output == "table":
+            found = _show_totals(home, quorums)
+        else:
+            found = _status(home, chosen, output)
+            _print_status(found, chosen, output, quorums)
     if check and _findings(found):
         raise typer.Exit(4)
+
+
+def _show_totals(home: Home, quorums: bool, at: datetime | None = None) -> FleetStatus:
+    """Shows the whole fleet as a table, for which no row of a node is needed. Returns the status without nodes."""
+    from fleet.cli.terminal.output import note, show
+
+    if at is None:
+        from fleet.app.reporting.totals.present import fleet_totals
+
+        found = fleet_totals(home)
+    else:
+        from fleet.app.reporting.totals.past import totals_at
+        from fleet.cli.views.past import heading
+
+        found = totals_at(home, at)
+        note(heading(found.status.at))
+    if quorums:
+        from fleet.cli.views.quorum import members
+
+        show(members(found.status))
+    else:
+        from fleet.cli.views.status import glance
+
+        show(glance(found.status, past=at is not None, failed_units=found.failed_units))
+    return found.status
 
 
 def _past_status(
@@ -160,11 +190,9 @@ def _past_status(
     quorums: bool,
     check: bool,
 ) -> None:
-    from fleet.app.reporting.past import status_at
     from fleet.cli.commands.moments import moment_of
-    from fleet.cli.terminal.output import note
-    from fleet.cli.views.past import heading
     from fleet.core.records.errors import UsageError
+    from fleet.core.reporting.selection import Selection
 
     for option, wanted in (("--watch", watch), ("--quorums", quorums)):
         if wanted:
@@ -172,12 +200,26 @@ def _past_status(
                 f"{option} shows the present, and --at a past moment", "leave out one of the two"
             )
     with without_collection():
-        found = status_at(home, moment_of(home, at, "--at"), chosen)
-        if output in ("table", "wide"):
-            note(heading(found.at))
-        _print_status(found, chosen, output, quorums=False, past=True)
+        moment = moment_of(home, at, "--at")
+        if chosen == Selection() and output == "table":
+            found = _show_totals(home, quorums, moment)
+        else:
+            found = _past_nodes(home, moment, chosen, output)
     if check and _findings(found):
         raise typer.Exit(4)
+
+
+def _past_nodes(home: Home, at: datetime, chosen: Selection, output: StatusTable) -> FleetStatus:
+    """Shows nodes at a past moment."""
+    from fleet.app.reporting.past import status_at
+    from fleet.cli.terminal.output import note
+    from fleet.cli.views.past import heading
+
+    found = status_at(home, at, chosen)
+    if output in ("table", "wide"):
+        note(heading(found.at))
+    _print_status(found, chosen, output, quorums=False, past=True)
+    return found
 
 
 def diff(
@@ -254,7 +296,7 @@ def _print_status(
 
 def _findings(found: FleetStatus) -> bool:
     fine = ("patched", "running")
-    return any(node.state not in fine for node in found.nodes) or any(
+    return any(state not in fine for state in found.summary.states) or any(
         not cluster.reachable for cluster in found.clusters
     )
 

@@ -1,1 +1,1 @@
-"""Who changed what in a span, as a report names it."""
+"""Lists who changed what in a span, as a report names it."""

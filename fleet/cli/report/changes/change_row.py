@@ -1,4 +1,4 @@
-"""Who changed what in a span, when, why, by whose word, and with what proof: one row for each change."""
+"""Names who changed what in a span, when, why, by whose word, and with what proof: one row for each change."""
 
 from __future__ import annotations
 

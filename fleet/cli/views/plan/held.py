@@ -1,4 +1,4 @@
-"""Which nodes a plan holds, and why."""
+"""Prints which nodes a plan holds, and why."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a plan takes: its end, its spread, its bound, and what its times rest on."""
+"""Prints how long a plan takes: its end, its spread, its bound, and what its times rest on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which voters of quorum groups a plan takes out when."""
+"""Prints which voters of quorum groups a plan takes out when."""
 
 from __future__ import annotations
 

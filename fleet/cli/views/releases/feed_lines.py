@@ -1,4 +1,4 @@
-"""What became of feeds that were read, as text."""
+"""Prints what became of feeds that were read, as text."""
 
 from __future__ import annotations
 

@@ -9,7 +9,8 @@ from rich.text import Text
 from fleet.core.guards.stages import open_gate
 from fleet.core.rollout.hooks.hook_holds import hook_reason
 from fleet.core.rollout.hooks.hook_turn import NextMove, turn_of
-from fleet.core.rollout.rollout import Rollout, RolloutState
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.steps import RolloutState
 
 
 def gate_lines(rollout: Rollout) -> Iterator[Text]:

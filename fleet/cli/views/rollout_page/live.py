@@ -33,8 +33,7 @@ from fleet.core.rollout.codec import from_record
 from fleet.core.rollout.commands import CommandRecord
 from fleet.core.rollout.decisions import StepFinished
 from fleet.core.rollout.record import ActionEnded, PodsTimed
-from fleet.core.rollout.rollout import RolloutState
-from fleet.core.rollout.steps import ENDED, Step
+from fleet.core.rollout.steps import ENDED, RolloutState, Step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -24,9 +24,9 @@ from fleet.core.reporting.node_timeline import NodeTimeline
 from fleet.core.reporting.overview import natural
 from fleet.core.reporting.standstill import Standstill
 from fleet.core.rollout.goal import StandingStart, StartApproval
-from fleet.core.rollout.rollout import Rollout, RolloutState
+from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
-from fleet.core.rollout.steps import HAS_SLOT, Step
+from fleet.core.rollout.steps import HAS_SLOT, RolloutState, Step
 from fleet.core.text.durations import format_age, format_duration
 
 BAR = 16

@@ -1,4 +1,4 @@
-"""What happens next, as a list: when, what, and why."""
+"""Prints what happens next, as a list: when, what, and why."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class PlatformPackage(Struct, frozen=True, gc=False):
 
 
 class ProductStatement(Struct, frozen=True):
-    """What a document states about one package of one platform."""
+    """Says what a document states about one package of one platform."""
 
     id: str
     status: str

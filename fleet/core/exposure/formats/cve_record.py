@@ -66,7 +66,7 @@ class AffectedProduct(Struct, frozen=True, gc=False, rename="camel"):
 
 
 class KernelStatement(Struct, frozen=True):
-    """What a record states about the upstream kernel."""
+    """Says what a record states about the upstream kernel."""
 
     id: str
     product: AffectedProduct
@@ -91,7 +91,7 @@ class KernelStatement(Struct, frozen=True):
 
 
 class KubeletStatement(Struct, frozen=True):
-    """What a record states about the kubelet."""
+    """Says what a record states about the kubelet."""
 
     id: str
     product: AffectedProduct

@@ -22,7 +22,7 @@ Version = Annotated[str, Meta(max_length=256)]
 
 
 class RangeEvent(Struct, frozen=True, gc=False):
-    """Where a fault begins or ends; one of the four is given."""
+    """Says where a fault begins or ends; one of the four is given."""
 
     introduced: Version = ""
     fixed: Version = ""
@@ -61,7 +61,7 @@ class PackageVersion(Struct, frozen=True):
 
 
 class PackageStatement(Struct, frozen=True):
-    """What a record states about one package."""
+    """Says what a record states about one package."""
 
     id: str
     affected: AffectedPackage

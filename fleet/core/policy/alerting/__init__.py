@@ -1,1 +1,1 @@
-"""Which alerts are silenced while a node is worked on, and who gets messages."""
+"""Says which alerts are silenced while a node is worked on, and who gets messages."""

@@ -10,7 +10,7 @@ from fleet.core.policy.bounds import AtLeastOne
 
 
 class NotificationEvent(StrEnum):
-    """What a message is about."""
+    """Names what a message is about."""
 
     STARTED = "started"
     HALTED = "halted"

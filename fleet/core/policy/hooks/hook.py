@@ -14,7 +14,7 @@ MOST_OUTPUT = 65536
 
 
 class HookMoment(StrEnum):
-    """When a hook runs."""
+    """Names when a hook runs."""
 
     BEFORE_ROLLOUT = "before_rollout"
     """Before anything is done for the rollout; images are not written either."""

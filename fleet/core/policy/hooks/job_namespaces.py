@@ -1,4 +1,4 @@
-"""Where the hooks of a policy make Jobs."""
+"""Finds where the hooks of a policy make Jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What a rollout does not keep from the policy of its plan: it goes by the calendars and by the freezes as they are now."""
+"""Holds what a rollout does not keep from the policy of its plan: it goes by the calendars and by the freezes as they
+are now."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ class CalendarVersion(Struct, frozen=True):
 
 
 class CalendarEvents(Struct, frozen=True, omit_defaults=True):
-    """What the calendars of a policy say."""
+    """Holds what the calendars of a policy say."""
 
     freezes: tuple[FreezeCalendar, ...] = ()
     windows: dict[str, tuple[RecurringWindow, ...]] = {}

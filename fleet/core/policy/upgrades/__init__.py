@@ -1,1 +1,1 @@
-"""How pools get new releases."""
+"""Says how pools get new releases."""

@@ -1,4 +1,4 @@
-"""How a pool gets new releases: by operators' plans, or by a standing policy that starts rollouts by itself."""
+"""Says how a pool gets new releases: by operators' plans, or by a standing policy that starts rollouts by itself."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class SoakRule(Struct, frozen=True):
 
 
 class UpgradeRule(Struct, frozen=True):
-    """When a pool goes to a new release of its stream without an operator's act."""
+    """Says when a pool goes to a new release of its stream without an operator's act."""
 
     mode: Literal["manual", "auto"] = "manual"
     """`auto`: the controller plans and starts a rollout once a release qualifies and a window is open."""

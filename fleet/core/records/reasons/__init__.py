@@ -1,1 +1,1 @@
-"""Why something does not happen now: one `ReasonSpec` for each reason, in one file a subject."""
+"""Defines why something does not happen now: one `ReasonSpec` for each reason, in one file a subject."""

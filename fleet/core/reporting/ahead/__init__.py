@@ -1,1 +1,1 @@
-"""What is to come: when runs may start, and what happens next."""
+"""Tells what is to come: when runs may start, and what happens next."""

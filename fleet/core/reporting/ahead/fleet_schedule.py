@@ -1,4 +1,4 @@
-"""What happens next in a fleet, when, and why. The structs are the published JSON of `fleet schedule list`
+"""Lists what happens next in a fleet, when, and why. The structs are the published JSON of `fleet schedule list`
 (`docs/schemas/schedule.json`)."""
 
 from __future__ import annotations

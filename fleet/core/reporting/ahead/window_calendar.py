@@ -1,4 +1,4 @@
-"""When runs may start in the days to come: open times, freezes, and the rollouts that use them."""
+"""Shows when runs may start in the days to come: open times, freezes, and the rollouts that use them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Place(NamedTuple):
 
 
 class OpenTimes(Struct, frozen=True):
-    """When the runs of one pool may start on nodes of these clusters, which have the same windows."""
+    """Says when the runs of one pool may start on nodes of these clusters, which have the same windows."""
 
     pool: str
     clusters: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What applied at a past moment: the policy and the rollouts of then, as far as they are known now."""
+"""Finds the rollouts as they were at a past moment, as far as that is known now."""
 
 from __future__ import annotations
 
@@ -6,19 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from datetime import datetime
 
-from msgspec import Struct, UnsetType
+from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.core.objects.node import NodeRef
-from fleet.core.policy.policy import Policy
-from fleet.core.releases.release import Release
 from fleet.core.reporting.node_state import StatusNode
 from fleet.core.rollout.codec import Journaled
 from fleet.core.rollout.commands import RolloutAborted, RolloutPaused, RolloutResumed
 from fleet.core.rollout.decisions import RolloutHalted
-from fleet.core.rollout.rollout import Rollout, RolloutState
+from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
-from fleet.core.rollout.steps import Step
+from fleet.core.rollout.steps import RolloutState, Step
 
 SOME_STEP = Step.CORDON
 """Stands for the step of a run that was at work at the moment: a rollout does not keep when each step began."""
@@ -34,27 +32,8 @@ STATE_KINDS = ("pause", "resume", "abort", "halt")
 """The kinds of these records."""
 
 
-def policy_at(present: Policy, rollouts: Iterable[Rollout], at: datetime) -> Policy:
-    """Returns the policy of the last rollout that had been started by then; where there was none, the present one.
-    Releases that were published later are left out.
-
-    `rollouts`: all of them, in the order of their starts.
-    """
-    started = [rollout.start.policy for rollout in rollouts if rollout.started_at <= at]
-    policy = next((each for each in reversed(started) if each.pools), present)
-    streams = tuple(
-        replace(stream, releases=tuple(each for each in stream.releases if _was_out(each, at)))
-        for stream in policy.streams
-    )
-    return replace(policy, streams=streams)
-
-
-def _was_out(release: Release, at: datetime) -> bool:
-    return isinstance(release.released, UnsetType) or release.released <= at
-
-
 class RolloutThen(Struct, frozen=True):
-    """What a rollout was at a past moment and does not keep, since it has changed: from the journal."""
+    """Holds what a rollout was at a past moment and does not keep, since it has changed: from the journal."""
 
     state: RolloutState
     released_later: frozenset[NodeRef]

@@ -1,4 +1,5 @@
-"""What differs in the fleet between two moments. These structs are the published JSON (`docs/schemas/diff.json`)."""
+"""Finds what differs in the fleet between two moments. These structs are the published JSON
+(`docs/schemas/diff.json`)."""
 
 from __future__ import annotations
 
@@ -20,8 +21,8 @@ FIELDS = ("site", "pool", "os", "version", "booted", "kernel", "kubelet")
 
 
 class DiffCluster(Struct, frozen=True):
-    """How well a cluster was known at the two moments. A moment is null where the cluster had not been seen by then:
-    its nodes are not compared."""
+    """Says how well a cluster was known at the two moments. A moment is null where the cluster had not been seen by
+    then: its nodes are not compared."""
 
     name: str
     seen_before: datetime | None

@@ -65,7 +65,7 @@ class NodeLife(Struct, frozen=True):
 
 
 class Interval(Struct, frozen=True):
-    """What was known of a node in an interval of time."""
+    """Holds what was known of a node in an interval of time."""
 
     begin: datetime
     end: datetime | None

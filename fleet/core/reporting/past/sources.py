@@ -1,4 +1,4 @@
-"""What each source says about one node, and where two of them disagree.
+"""Shows what each source says about one node, and where two of them disagree.
 
 A cluster's API server has what the kubelet reports; a Machine has what an agent, or the controller over ssh or by
 playbooks, reports of the same machine; spreadsheets and Ansible have what was imported from them.

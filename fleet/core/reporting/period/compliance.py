@@ -23,7 +23,7 @@ and a granted exception was in force at every moment since, until it did or unti
 
 
 class PunctualityCounts(Struct, frozen=True):
-    """How many obligations were met."""
+    """Counts how many obligations were met."""
 
     due: int
     """in_time + late + overdue + excepted"""

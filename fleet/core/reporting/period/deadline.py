@@ -1,4 +1,4 @@
-"""How long the nodes may take to run a release, and since when that time counts."""
+"""Computes how long the nodes may take to run a release, and since when that time counts."""
 
 from __future__ import annotations
 

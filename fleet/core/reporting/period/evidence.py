@@ -1,5 +1,5 @@
-"""What the figures of a report follow from beside the journal. The report carries it, so that every figure can be
-computed again from an exported journal.
+"""Holds what the figures of a report follow from beside the journal. The report carries it, so that every figure can
+be computed again from an exported journal.
 
 These structs are part of the published JSON (`docs/schemas/period-report.json`).
 """

@@ -60,7 +60,7 @@ class NodeHistory(Struct):
 
 
 class RolloutSpan(Struct):
-    """When a rollout began and ended."""
+    """Says when a rollout began and ended."""
 
     rollout: str
     started: datetime

@@ -1,1 +1,1 @@
-"""How far the hooks of a rollout are."""
+"""Tracks how far the hooks of a rollout are."""

@@ -1,4 +1,4 @@
-"""What a hook is told about its rollout, stage or node."""
+"""Says what a hook is told about its rollout, stage or node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What became of each attempt of a hook, read from the journal's records. The struct is part of a report's published
+"""Reads what became of each attempt of a hook from the journal's records. The struct is part of a report's published
 JSON."""
 
 from __future__ import annotations

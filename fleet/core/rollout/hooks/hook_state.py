@@ -1,4 +1,4 @@
-"""How far one hook of a rollout is."""
+"""Tracks how far one hook of a rollout is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fleet.core.policy.policy import Policy
 
 
 class HookResult(StrEnum):
-    """How a hook ended."""
+    """Says how a hook ended."""
 
     RUNNING = "running"
     """It has not ended."""
@@ -28,7 +28,7 @@ class HookResult(StrEnum):
 
 
 class HookPlace(Struct, frozen=True, order=True, gc=False):
-    """What a hook belongs to."""
+    """Names what a hook belongs to."""
 
     moment: HookMoment
     subject: str = ""

@@ -1,4 +1,4 @@
-"""What is next for the hooks of one place: they run in order, one after another."""
+"""Decides what is next for the hooks of one place: they run in order, one after another."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_REPEATS = 5
 
 
 class NextMove(StrEnum):
-    """What is next for a hook."""
+    """Says what is next for a hook."""
 
     START = "start"
     WAIT = "wait"

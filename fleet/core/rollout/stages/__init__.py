@@ -1,1 +1,1 @@
-"""How far a rollout is through its stages and the gates between them."""
+"""Tracks how far a rollout is through its stages and the gates between them."""

@@ -1,4 +1,5 @@
-"""How far a gate of a rollout is. A gate stands at a point of the rollout: behind a pool's canaries, or behind a stage."""
+"""Tracks how far a gate of a rollout is. A gate stands at a point of the rollout: behind a pool's canaries, or behind
+a stage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far each stage of a rollout is."""
+"""Computes how far each stage of a rollout is."""
 
 from __future__ import annotations
 

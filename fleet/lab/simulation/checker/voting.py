@@ -1,4 +1,4 @@
-"""Which voters a quorum group can do without, counted from its member list alone."""
+"""Counts which voters a quorum group can do without, counted from its member list alone."""
 
 from __future__ import annotations
 

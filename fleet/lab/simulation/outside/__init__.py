@@ -1,1 +1,1 @@
-"""What the controllers of a history ask and start: servers of gates, and hooks."""
+"""Runs what the controllers of a history ask and start: servers of gates, and hooks."""

@@ -22,7 +22,7 @@ class HookClock(Protocol):
 
 
 class HookServer:
-    """How each run ends depends on the seed, its token and the time alone."""
+    """Answers for hooks: how each run ends depends on the seed, its token and the time alone."""
 
     def __init__(self, seed: int, clock: HookClock) -> None:
         self._seed = seed

@@ -35,9 +35,9 @@ from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release_list import FeedState
 from fleet.core.reporting.status import StatusQuorum
 from fleet.core.rollout.goal import Goal, Start
-from fleet.core.rollout.rollout import Rollout, RolloutState
+from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
-from fleet.core.rollout.steps import Step
+from fleet.core.rollout.steps import RolloutState, Step
 from fleet.lab.simulation.builders import NEW, START, a_policy
 from tests.unit.core.custom_resources.nodes import a_status_node
 

@@ -25,7 +25,7 @@ from fleet.core.rollout.commands import ApprovalWanted, HookResolved, PlanApprov
 from fleet.core.rollout.decisions import DecisionRecord, HookEnded, RolloutHalted
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.hooks.hook_state import HookResult
-from fleet.core.rollout.rollout import RolloutState
+from fleet.core.rollout.steps import RolloutState
 from fleet.lab.simulation.builders import NEW, START, a_deployment, a_node, a_policy, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour
 from tests.simulated_rollout import SimulatedRollout
