@@ -10,7 +10,7 @@ from fleet.core.objects.budget import Budget
 from fleet.core.objects.pod import Pod, PodRef
 
 
-class Matched(NamedTuple):
+class MatchedBudgets(NamedTuple):
     """The budgets that match the pods with these labels."""
 
     terms: int
@@ -31,9 +31,9 @@ class BudgetIndex:
         """The budgets whose selector requires no particular label, by namespace."""
         self._terms: dict[str, int] = {}
         """The number of changes of the set of budgets or of their selectors, by namespace."""
-        self._matching: dict[str, Matched] = {}
+        self._matching: dict[str, MatchedBudgets] = {}
         """The matches that were found so far, by uid of the pod. Pods of one template share theirs."""
-        self._of_last: dict[str, Matched] = {}
+        self._of_last: dict[str, MatchedBudgets] = {}
         """The match that was found last for a pod of each owner, by uid of the owner."""
         self.selector_changes = 0
         """The number of times that a budget was added or deleted, or its selector has changed."""
@@ -110,7 +110,7 @@ class BudgetIndex:
             if pods := self._unready.get(ref):
                 pods.pop(uid, None)
 
-    def _matched(self, pod: Pod, terms: int) -> Matched:
+    def _matched(self, pod: Pod, terms: int) -> MatchedBudgets:
         owner = pod.owner.uid if pod.owner is not None else ""
         last = self._of_last.get(owner)
         if (
@@ -119,7 +119,9 @@ class BudgetIndex:
             and (last.terms, last.namespace) == (terms, pod.namespace)
         ):
             return last
-        found = self._of_last[owner] = Matched(terms, pod.namespace, pod.labels, tuple(self._match(pod)))
+        found = self._of_last[owner] = MatchedBudgets(
+            terms, pod.namespace, pod.labels, tuple(self._match(pod))
+        )
         return found
 
     def _match(self, pod: Pod) -> Iterable[PodRef]:
