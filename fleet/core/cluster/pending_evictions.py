@@ -50,7 +50,10 @@ class PendingEvictions:
         budget = self._budgets[ref]
         if not budget.observed:
             return 0
-        replaced = budget.disruptions_allowed + self._replacing.get(ref, 0)
+        replacing = self._replacing.get(ref, 0)
+        if not replacing and not self._states.get(ref):
+            return budget.disruptions_allowed
+        replaced = budget.disruptions_allowed + replacing
         return max(self.allowance(ref), min(budget.most_at_once, replaced))
 
     def add(self, ref: PodRef, pod: Pod, tied: bool) -> None:
