@@ -50,6 +50,8 @@ class PlainValues:
             return value
         if annotation is Path and _may_be_read(value):
             return Path(value)
+        if get_args(annotation) == (Path,) and type(value) in (list, tuple) and all(map(_may_be_read, value)):
+            return [Path(each) for each in value]
         return build_runtime_param(self._descriptor).coerce(value, param=param, ctx=ctx)
 
 

@@ -42,6 +42,8 @@ def without_collection() -> Iterator[None]:
     try:
         yield
     finally:
+        # The first look after that would be at all of it.
+        gc.freeze()
         gc.enable()
 
 

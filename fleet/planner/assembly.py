@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
@@ -55,7 +55,7 @@ def assemble(request: PlanRequest, ended: Ended) -> Plan:
     goals = [run.goal for run in rollout.runs.values()]
     runs = ended.runs
     views = views_of(request.snapshots, request.lost)
-    drained = _drained(rollout, views)
+    drained = drained_of(goals, request.policy, views)
     staged = staged_of(request.snapshots, request.release)
     lower = bound([run.goal for run in done], views, request.policy, request.times, staged, start)
     makespan = max((run.end for run in runs), default=0.0)
@@ -130,13 +130,16 @@ def _empty(snapshots: Sequence[Snapshot], policy: Policy, pools: Collection[str]
             yield PlanWarning("pool-empty", "", name, message, remedy)
 
 
-def _drained(rollout: Rollout, views: Mapping[str, ClusterView]) -> dict[str, dict[str, DrainRule]]:
+def drained_of(
+    goals: Iterable[Goal], policy: Policy, views: Mapping[str, ClusterView]
+) -> dict[str, dict[str, DrainRule]]:
     """Returns the nodes to drain, by cluster, each with the drain rule of its pool; their views are given the rule too."""
     drained: dict[str, dict[str, DrainRule]] = {}
-    for run in rollout.runs.values():
-        rule = rollout.pool(run).drain
-        views[run.node.cluster].set_drain_rules(run.node.name, rule.rules)
-        drained.setdefault(run.node.cluster, {})[run.node.name] = rule
+    for goal in goals:
+        pool, cluster = policy.pool(goal.pool), goal.node.cluster
+        if pool is not None:
+            views[cluster].set_drain_rules(goal.node.name, pool.drain.rules)
+            drained.setdefault(cluster, {})[goal.node.name] = pool.drain
     return drained
 
 

@@ -14,6 +14,7 @@ from fleet.app.reporting.past import status_at
 from fleet.app.reporting.status import fleet_status
 from fleet.app.reporting.totals.past import totals_at
 from fleet.app.reporting.totals.present import fleet_totals
+from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.wiring.home import Home
 from fleet.core.objects.machine import Ask, Machine, Request, Units
 from fleet.core.objects.node import SITE_LABEL, Node, NodeRef
@@ -130,7 +131,12 @@ def test_totals_are_those_of_the_status(place: str, tmp_path: Path, seed: int, p
             write_rollout(home, random, f"r-{number}", ends, at)
         if random.random() < 0.7:
             keep(home.store.journal, home.store.folds, at, "ada@desk", enough=1)
-        whole, found = fleet_status(home, count_pods=False), fleet_totals(home)
+        whole, found = (
+            fleet_status(home, rollouts=Rollouts.load(home.store).all, count_pods=False),
+            fleet_totals(home),
+        )
+        in_brief = fleet_status(home, count_pods=False)
+        assert (in_brief.nodes, in_brief.summary) == (whole.nodes, whole.summary)
         same = {"at": whole.at, "nodes": ()}
         if whole.standstill is not None and found.status.standstill is not None:
             same["standstill"] = found.status.standstill

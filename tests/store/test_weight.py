@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from fleet.lab.simulation.builders import START, a_node, a_snapshot
 from fleet.store import ClusterRow, Store
@@ -23,21 +26,33 @@ ROLLOUTS = (
     *("rollout", "run", "stages", "hooks"),
 )
 """The modules below `fleet.core.rollout` that a rollout is made of."""
-STATUS = f"""
+QUESTION = f"""
 import sys
 from fleet.cli.main import run
 
-assert run(["--home", sys.argv[1], "status"]) == 0
+assert run(["--home", *sys.argv[1:]]) in (0, 5)
 print([name for name in (*{HEAVY}, *(f"fleet.core.rollout.{{each}}" for each in {ROLLOUTS})) if name in sys.modules])
 """
 
 
-def test_status_imports_rollouts_only_where_one_goes_on(tmp_path: Path) -> None:
+ADVISORY = {
+    "cveMetadata": {"cveId": "CVE-2026-10001", "state": "PUBLISHED"},
+    "containers": {
+        "cna": {"affected": [{"vendor": "Linux", "product": "Linux", "defaultStatus": "unaffected"}]}
+    },
+}
+
+
+@pytest.mark.parametrize("question", ["status", "exposure --advisory {}", "exposure --advisory {} -o csv"])
+def test_question_imports_rollouts_only_where_one_goes_on(tmp_path: Path, question: str) -> None:
+    advisory = tmp_path / "advisory.json"
+    advisory.write_text(json.dumps(ADVISORY))
     with Store.open(tmp_path / "fleet.db") as store:
         store.clusters.add(ClusterRow(name="east", sites=("fra",), kind="kubeconfig", kubeconfig="/none"))
         store.inventory.sync(a_snapshot([a_node("n-1")]), at=START, source="sync")
+    words = question.format(advisory).split()
     done = subprocess.run(
-        [sys.executable, "-c", STATUS, tmp_path], capture_output=True, text=True, check=True
+        [sys.executable, "-c", QUESTION, tmp_path, *words], capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "[]"
 

@@ -20,7 +20,7 @@ def collect(home: Home) -> Iterator[MetricFamily]:
     """Yields all families. Only the database and the policy are read. Raises what reading them raises."""
     now, policy = home.now(), home.policy_if_any()
     rollouts = Rollouts.load(home.store)
-    status = fleet_status(home, rollouts=rollouts, count_pods=False)
+    status = fleet_status(home, rollouts=rollouts.all, count_pods=False)
     held = held_in(home, rollouts.active)
     places = dict.fromkeys((node.cluster, node.site) for node in status.nodes)
     yield from of_controller(_controller(home))

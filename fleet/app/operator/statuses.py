@@ -82,7 +82,7 @@ def known(home: Home, names: Mapping[str, str]) -> Known:
     standing = outlook(home, automatic).pools if automatic else ()
     return Known(
         policy=policy,
-        fleet=fleet_status(home, rollouts=rollouts, standing=standing, count_pods=False),
+        fleet=fleet_status(home, rollouts=rollouts.all, standing=standing, count_pods=False),
         rollouts=rollouts.active,
         held=held_in(home, rollouts.active),
         feeds=feed_states(home),

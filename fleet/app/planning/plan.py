@@ -18,7 +18,7 @@ from fleet.app.wiring.names import pool_named, there_is
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.cluster.upgraded_voters import brought
 from fleet.core.objects.node import NodeRef
-from fleet.core.planning.estimates import TIMED_KINDS, DurationEstimates, measured
+from fleet.core.planning.estimates import TIMED_KINDS, measured
 from fleet.core.planning.plan import Plan
 from fleet.core.planning.what_if import WhatIfChange
 from fleet.core.policy.access import Role
@@ -133,12 +133,7 @@ def planned_path(
     legs = legs_of(request)
     first = leg_request(request, legs[0]) if legs else request
 
-    def again(
-        snapshots: Sequence[Snapshot], policy: Policy, urgency: Urgency, progress: PlanProgress
-    ) -> Plan:
-        return make(replace(first, snapshots=snapshots, policy=policy, urgency=urgency), progress)
-
-    plan = planned(request.snapshots, request.policy, request.lost, request.times, again, beyond)
+    plan = planned(first, make, beyond)
     if not legs:
         return plan
     beyond.progress(f"planning {len(legs)} rollouts, one after another")
@@ -146,12 +141,7 @@ def planned_path(
 
 
 def planned(
-    snapshots: Sequence[Snapshot],
-    policy: Policy,
-    lost: Mapping[str, str],
-    times: DurationEstimates,
-    make: Callable[[Sequence[Snapshot], Policy, Urgency, PlanProgress], Plan],
-    beyond: PlanExtras,
+    request: PlanRequest, make: Callable[[PlanRequest, PlanProgress], Plan], beyond: PlanExtras
 ) -> Plan:
     """Returns the plan that `make` makes, with the extras. What-if plans are compared without the order search on
     either side."""
@@ -161,10 +151,10 @@ def planned(
         return lambda ended, runs: beyond.progress(f"{what}: {ended:,} of {runs:,} nodes")
 
     def ordered(urgency: Urgency) -> Plan:
-        return make(snapshots, policy, urgency, telling("searching for a better order"))
+        return make(replace(request, urgency=urgency), telling("searching for a better order"))
 
     began = monotonic()
-    first = plan = make(snapshots, policy, {}, telling("planning"))
+    first = plan = make(request, telling("planning"))
     took = monotonic() - began
     if beyond.effort:
         from fleet.planner.order_search import search_order
@@ -174,11 +164,9 @@ def planned(
     if beyond.loosen:
         from fleet.planner.what_if import what_if
 
-        def other(snapshots: Sequence[Snapshot], policy: Policy) -> Plan:
-            return make(snapshots, policy, {}, silent)
-
         others = partial(_loosened_plans, beyond.progress)
-        plan = replace(plan, what_if=what_if(first, snapshots, lost, times, other, others))
+        found = what_if(first, request, lambda loosened: make(loosened, silent), others)
+        plan = replace(plan, what_if=found)
     return plan
 
 

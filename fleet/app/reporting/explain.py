@@ -68,7 +68,7 @@ def explain(home: Home, name: str, why: Why) -> Explanation:
     """Explains one node: its state, what holds it, and what rollouts did to it. Raises UsageError where no node, or
     more than one, has that name."""
     rollouts = Rollouts.load(home.store)
-    fleet = fleet_status(home, rollouts=rollouts)
+    fleet = fleet_status(home, rollouts=rollouts.all)
     if (left := _gone(home, rollouts, fleet.nodes, name)) is not None:
         return left
     status = find(fleet.nodes, name)

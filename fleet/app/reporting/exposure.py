@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fleet.app.reporting.status import etas, fleet_status
-from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.sboms import ReleaseSboms
 from fleet.core.exposure.answering import ComingRelease, ExposureSources, answer
@@ -17,9 +17,13 @@ from fleet.core.exposure.exposure_report import ExposureReport
 from fleet.core.exposure.formats.read import read_advisory
 from fleet.core.exposure.question import AdvisoryQuestion, ExposureQuestion
 from fleet.core.objects.node import NodeRef
+from fleet.core.reporting.ended_rollout import EndedRollout
 from fleet.core.reporting.selection import Selection, select
-from fleet.core.rollout.rollout import Rollout
+from fleet.drivers.journal.brief import active_of, in_brief
 from fleet.system.given_file import given_file, shown_name
+
+if TYPE_CHECKING:
+    from fleet.core.rollout.rollout import Rollout
 
 LARGEST = 64 * 1024 * 1024
 """The size of the largest advisory that is read, in bytes."""
@@ -39,7 +43,11 @@ def exposure(
     for a moment of which nothing is known.
     """
     if at is None:
-        now, policy, rollouts = home.now(), home.policy_if_any(), Rollouts.load(home.store)
+        now, policy, rollouts = (
+            home.now(),
+            home.policy_if_any(),
+            in_brief(home.store.journal, home.store.folds),
+        )
         status = fleet_status(home, selection, rollouts, count_pods=False)
         coming = _Coming(home, now, rollouts).to
     else:
@@ -80,10 +88,11 @@ def _content(path: Path, remedy: str) -> bytes:
 class _Coming:
     """Knows what is on its way to each node. Plans are read when the first exposed node asks."""
 
-    def __init__(self, home: Home, now: datetime, rollouts: Rollouts) -> None:
+    def __init__(self, home: Home, now: datetime, rollouts: Sequence[Rollout | EndedRollout]) -> None:
         self._home = home
         self._now = now
         self._rollouts = rollouts
+        self._active = active_of(rollouts)
 
     def to(self, node: NodeRef) -> Sequence[ComingRelease]:
         """Returns what is on its way to the node: by an active rollout first, then by the newest plan that was not
@@ -93,8 +102,8 @@ class _Coming:
     @cached_property
     def _by_rollout(self) -> dict[NodeRef, tuple[ComingRelease, ...]]:
         found: dict[NodeRef, tuple[ComingRelease, ...]] = {}
-        left = etas(self._home, self._rollouts.active)
-        for rollout in self._rollouts.active:
+        left = etas(self._home, self._active)
+        for rollout in self._active:
             seconds = left.get(rollout.id)
             at = self._now + timedelta(seconds=seconds) if seconds is not None else None
             coming = ComingRelease(rollout.start.release, at, rollout=rollout.id)
@@ -104,7 +113,7 @@ class _Coming:
 
     @cached_property
     def _by_plan(self) -> dict[NodeRef, tuple[ComingRelease, ...]]:
-        started = {rollout.start.plan for rollout in self._rollouts.all}
+        started = {rollout.start.plan for rollout in self._rollouts}
         row = next((row for row in self._home.store.plans.list() if row.plan_id not in started), None)
         plan = self._home.store.plans.find(row.plan_id) if row is not None else None
         if plan is None:

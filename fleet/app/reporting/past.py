@@ -105,7 +105,7 @@ def node_details(home: Home, name: str) -> NodeDetails:
     rows = home.clusters()
     known = known_in(home, rows)
     loaded = Rollouts.load(home.store)
-    nodes = fleet_status(home, rollouts=loaded, known=known).nodes
+    nodes = fleet_status(home, rollouts=loaded.all, known=known).nodes
     if name not in {row.name for row in nodes} and (alone := machine_alone(home, rows, known, name)):
         return _in_sources_alone(name, alone)
     status = find(nodes, name)

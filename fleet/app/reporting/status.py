@@ -23,15 +23,16 @@ from fleet.core.policy.policy import Policy
 from fleet.core.quorum.quorum import Quorum, unknown
 from fleet.core.records.errors import UsageError
 from fleet.core.records.held import Held
+from fleet.core.reporting.ended_rollout import EndedRollout
 from fleet.core.reporting.overview import overview
 from fleet.core.reporting.selection import EVERYTHING, Selection, rows_of
 from fleet.core.reporting.status import FleetStatus, StatusCluster, StatusQuorum
 from fleet.core.reporting.voters import status_of
 from fleet.core.standing.decision import NEEDY
 from fleet.core.standing.outlook import StandingPool
+from fleet.drivers.journal.brief import active_of, in_brief
 
 if TYPE_CHECKING:
-    from fleet.app.rollouts.rollouts import Rollouts
     from fleet.core.rollout.rollout import Rollout
     from fleet.store import ClusterRow
     from fleet.store.inventory.held import Waiting
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 def fleet_status(
     home: Home,
     selection: Selection = EVERYTHING,
-    rollouts: Rollouts | None = None,
+    rollouts: Sequence[Rollout | EndedRollout] | None = None,
     known: Sequence[KnownNode] | None = None,
     count_pods: bool = True,
     standing: Iterable[StandingPool] | None = None,
@@ -51,22 +52,21 @@ def fleet_status(
 
     Raises UsageError for an unknown cluster, site or pool: an empty status would look as if nothing were to be done."""
     if rollouts is None:
-        from fleet.app.rollouts.rollouts import Rollouts
-
-        rollouts = Rollouts.load(home.store)
+        rollouts = in_brief(home.store.journal, home.store.folds)
+    active = active_of(rollouts)
     chosen = home.clusters(selection.clusters)
     known = known if known is not None else known_in(home, chosen)
     policy = policy_for(home, known)
-    stands = standstill(home, rollouts.active)
-    waiting = waiting_in(home, rollouts.active)
+    stands = standstill(home, active)
+    waiting = waiting_in(home, active)
     found = overview(
         home.now(),
         clusters_of(home, chosen, known, groups_in(home)),
         known,
         policy,
-        rollouts.all,
+        rollouts,
         {ref: waiting_node.held for ref, waiting_node in waiting.items()},
-        etas(home, rollouts.active) if stands is None else {},
+        etas(home, active) if stands is None else {},
         {ref: waiting_node.since for ref, waiting_node in waiting.items()},
         home.store.inventory.pods(cluster=chosen[0].name if len(chosen) == 1 else None)
         if count_pods

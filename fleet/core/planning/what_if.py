@@ -7,9 +7,9 @@ Neither a cluster nor a policy is changed: the changed snapshots and policies on
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from fleet.core.cluster.snapshot import Snapshot
@@ -23,6 +23,8 @@ BUDGETS = 3
 """The most budgets among these changes. Where many budgets bind equally, this leaves room for limits and staging."""
 NEAR = 0.25
 """A constraint that binds less than this share of the one that binds most is not worth a plan."""
+LEAST_GAIN = 1 / 30
+"""A change that cannot save more than this share of the makespan is not worth a plan."""
 LIMITS = {
     Reason.POOL_LIMIT: "max_unavailable",
     Reason.SITE_LIMIT: "per_site",
@@ -49,6 +51,9 @@ class WhatIfChange(Struct, frozen=True):
     """The number of nodes that the plan upgrades after the change."""
     bound_by: str
     """The constraint that binds after the change."""
+    at_most: Literal[True] | UnsetType = UNSET
+    """Set for a change that no plan was made with, because it can save no more than a thirtieth of the makespan:
+    `saved_seconds` is the most that the change can save, and `makespan_seconds` the lower bound after the change."""
 
 
 class WhatIf(Struct, frozen=True):
@@ -57,7 +62,8 @@ class WhatIf(Struct, frozen=True):
     plans: int
     """The number of plans that were made to find the changes."""
     changes: tuple[WhatIfChange, ...] = ()
-    """Ordered by how many nodes the plan upgrades, then by the time that the change saves; most first."""
+    """Ordered by how many nodes the plan upgrades, then by the time that the change saves; most first. Changes that no plan
+    was made with (`at_most`) follow the others."""
 
 
 class Loosened(NamedTuple):
@@ -157,5 +163,9 @@ def _with_pool(policy: Policy, changed: Pool) -> Policy:
 
 
 def best_first(changes: Iterable[WhatIfChange]) -> Iterator[WhatIfChange]:
-    """Yields the changes ordered by the nodes that they let go, then by the time that they save; most first."""
-    yield from sorted(changes, key=lambda change: (-change.nodes, -change.saved_seconds, change.binds))
+    """Yields the changes ordered by the nodes that they let go, then by the time that they save; most first. Those that no
+    plan was made with follow the others."""
+    yield from sorted(
+        changes,
+        key=lambda change: (-change.nodes, change.at_most is True, -change.saved_seconds, change.binds),
+    )

@@ -47,6 +47,7 @@ class EndedGoal(Struct, frozen=True, gc=False):
 class EndedStart(Struct, frozen=True):
     """Has what an ended rollout had to do."""
 
+    plan: str
     release: Release
     goals: tuple[EndedGoal, ...]
     stored_policy: Raw = field(name="policy")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from fleet.core.reporting.ended_rollout import EndedRollout
@@ -34,3 +34,8 @@ def in_brief(
     full = standing(journal, folds, without=ended).rollouts
     order = dict.fromkeys([*(rollout.id for rollout in kept), *full])
     return [full.get(ident) or ended[ident] for ident in order]
+
+
+def active_of(rollouts: Iterable[Rollout | EndedRollout]) -> list[Rollout]:
+    """Returns those that go on, which are never read in brief."""
+    return [rollout for rollout in rollouts if not isinstance(rollout, EndedRollout) and rollout.active]

@@ -96,6 +96,14 @@ def test_an_existing_path_is_converted_and_one_that_is_missing_left_to_typer(tmp
         assert _converted(PlainValues(descriptor), str(path), parameter) == (type(path), path)
 
 
+def test_existing_paths_of_a_list_are_converted_and_a_missing_one_leaves_all_to_typer(tmp_path: Path) -> None:
+    descriptor = resolve_type_descriptor(list[Path], OptionInfo())
+    parameter = TyperOption(param_decls=["--x"], type_descriptor=descriptor, multiple=True)
+    for paths in ([tmp_path], [tmp_path, tmp_path / "missing"]):
+        texts = tuple(map(str, paths))
+        assert _converted(PlainValues(descriptor), texts, parameter) == (list, paths)
+
+
 def test_demo_has_the_commands_that_it_runs() -> None:
     demo: Any = command_tree("demo")
     assert set(demo.commands) == set(WHOLE.commands)

@@ -144,6 +144,11 @@ def test_plan_overview_shows_the_best_what_if_change_first(golden: GoldenFiles) 
     )
     golden.check(shown(plan_overview(replace(plan, what_if=WhatIf(2, changes)), START)))
     golden.check(shown(plan_overview(replace(plan, what_if=WhatIf(0)), START)), "no-change-helps")
+    bounded = WhatIfChange(
+        "stage.concurrency 2 of pool workers", "raise it to 4", 300, 9, 2, "x", at_most=True
+    )
+    for name, some in {"one-is-bounded": (changes[1], bounded), "all-are-bounded": (bounded,)}.items():
+        golden.check(shown(plan_overview(replace(plan, what_if=WhatIf(1, some)), START)), name)
 
 
 def test_last_line_of_a_plan_overview(golden: GoldenFiles) -> None:

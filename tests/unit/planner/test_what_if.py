@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import time
 from functools import partial
 from typing import Any
@@ -12,7 +11,7 @@ from msgspec.structs import replace
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import Plan
-from fleet.core.planning.what_if import BUDGETS, MOST, WhatIf
+from fleet.core.planning.what_if import BUDGETS, LEAST_GAIN, MOST, WhatIf
 from fleet.core.policy.policy import Amount, Limits, Policy, StageRule
 from fleet.core.policy.times.window import Window
 from fleet.lab.simulation.builders import (
@@ -38,11 +37,9 @@ def policy(**changes: Any) -> Policy:
 
 
 def asked(snapshot: Snapshot, policy: Policy, times: DurationEstimates = SLOW) -> tuple[Plan, WhatIf]:
-    def again(snapshots: Sequence[Snapshot], policy: Policy) -> Plan:
-        return make_plan(PlanRequest("", snapshots, policy, ["workers"], NEW, START, times))
-
-    plan = again([snapshot], policy)
-    return plan, what_if(plan, [snapshot], {}, times, again, partial(side_by_side, most=2))
+    request = PlanRequest("", [snapshot], policy, ["workers"], NEW, START, times)
+    plan = make_plan(request)
+    return plan, what_if(plan, request, make_plan, partial(side_by_side, most=2))
 
 
 def budgeted(count: int, allowed: int) -> Snapshot:
@@ -131,3 +128,32 @@ def test_nothing_is_planned_if_nothing_can_be_changed() -> None:
     plan, found = asked(done, policy())
     assert not plan.runs
     assert found == WhatIf(0)
+
+
+def test_limit_that_was_never_full_takes_no_plan() -> None:
+    wide = policy(limits=Limits(Amount(13)), stage=StageRule(concurrency=13))
+    plan, found = asked(budgeted(12, 6), wide, DurationEstimates(stage=300, reboot=300))
+    free = {each.binds: each for each in found.changes if "budget" not in each.binds and each.binds}
+    assert set(free) == {"max_unavailable 13 of pool workers", "stage.concurrency 13 of pool workers"}
+    assert {each.makespan_seconds for each in free.values()} == {plan.makespan_seconds}
+    assert {each.saved_seconds for each in free.values()} == {0.0}
+    assert found.plans == sum(each.binds not in free for each in found.changes)
+
+
+def test_change_that_cannot_help_a_plan_as_short_as_its_bound_takes_no_plan() -> None:
+    """One image takes as long as all runs: the limit binds at 1.00 of the bound, and staging binds next."""
+    nodes = [a_node(f"n-{number:02d}") for number in range(40)]
+    snapshot, narrow = a_snapshot(nodes), policy(limits=Limits(Amount(1)), stage=StageRule(concurrency=1))
+    plan, found = asked(snapshot, narrow, DurationEstimates(stage=60, reboot=90))
+    stage = next(each for each in found.changes if each.binds.startswith("stage"))
+    assert stage.at_most is True and 0 <= stage.saved_seconds <= LEAST_GAIN * plan.makespan_seconds
+    assert found.plans == 1, "the limit's"
+    truth, _ = asked(snapshot, replace(narrow, pools=(replace(narrow.pools[0], stage=StageRule(2)),)))
+    assert plan.makespan_seconds - truth.makespan_seconds <= stage.saved_seconds
+
+
+def test_change_that_may_let_held_nodes_go_takes_a_plan() -> None:
+    nodes = [a_node(f"n-{number:02d}") for number in range(4)]
+    cordoned = [replace(nodes[0], unschedulable=True), *nodes[1:]]
+    plan, found = asked(a_snapshot(cordoned), policy(limits=Limits(Amount(9)), stage=StageRule(9)))
+    assert plan.held and found.plans == len(found.changes)

@@ -24,10 +24,9 @@ from fleet.app.wiring.source_records import only_in_sources
 from fleet.core.objects.known_node import AlikeNodes
 from fleet.core.policy.label_pools import deciding_labels
 from fleet.core.policy.policy import Policy
-from fleet.core.reporting.ended_rollout import EndedRollout
 from fleet.core.reporting.overview import FleetTotals, totals
 from fleet.core.reporting.selection import EVERYTHING
-from fleet.drivers.journal.brief import in_brief
+from fleet.drivers.journal.brief import active_of, in_brief
 
 if TYPE_CHECKING:
     from fleet.store import ClusterRow
@@ -38,7 +37,7 @@ def fleet_totals(home: Home) -> FleetTotals:
     `fleet_status` has it."""
     chosen = home.clusters()
     rollouts = in_brief(home.store.journal, home.store.folds)
-    active = [rollout for rollout in rollouts if not isinstance(rollout, EndedRollout) and rollout.active]
+    active = active_of(rollouts)
     present = home.policy() if home.has_policy else None
     alike = alike_in(home, chosen, present)
     policy = policy_for(home, alike) if present is None else present
