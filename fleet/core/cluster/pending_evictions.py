@@ -51,6 +51,8 @@ class PendingEvictions:
         if not budget.observed:
             return 0
         replacing = self._replacing.get(ref, 0)
+        if not replacing and not self._states.get(ref):
+            return budget.disruptions_allowed
         replaced = budget.disruptions_allowed + replacing
         return max(self.allowance(ref), min(budget.most_at_once, replaced))
 
