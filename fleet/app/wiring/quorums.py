@@ -94,7 +94,7 @@ async def read_into(snapshot: Snapshot, groups: QuorumClients) -> Snapshot:
     view = ClusterView(snapshot.cluster)
     view.nodes.update((node.name, node) for node in snapshot.nodes)
     for pod in snapshot.pods:
-        view.pod_index.upsert(pod)
+        view.pod_index.upsert(None, pod)
     found = [quorum for group in groups if (quorum := await group.read(view, snapshot.at)) is not None]
     return replace(snapshot, quorums=tuple(found))
 

@@ -296,9 +296,9 @@ def _unchanged(before: Pod, pod: Pod) -> bool:
     """Returns whether nothing has changed in the pod that affects the capacity for other pods."""
     return (
         before.node == pod.node
-        and before.phase == pod.phase
+        and (before.phase == pod.phase or before.finished == pod.finished)
         and (before.deleting == pod.deleting or bool(pod.node))
         and before.stuck == pod.stuck
-        and before.requests == pod.requests
-        and before.labels == pod.labels
+        and (before.requests is pod.requests or before.requests == pod.requests)
+        and (before.labels is pod.labels or before.labels == pod.labels)
     )

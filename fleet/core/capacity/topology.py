@@ -100,6 +100,9 @@ class TopologyCounts:
     def __init__(self) -> None:
         self._nodes: dict[str, Node] = {}
         self._by_kind: dict[PodKind, LabelSetCounts] = {}
+        self._of_last: dict[str, tuple[Pod, LabelSetCounts]] = {}
+        """The pod of each owner that was looked up last, with the counts of its kind; by uid of the owner. Pods of one
+        template share labels and rules, and then their counts are found without a look at each label."""
         self._domains: dict[tuple[str, NodeInclusion | None], TopologyDomains] = {}
         self._by_rules: dict[tuple[PlacementRules, TopologyDomains], RuleCounts] = {}
         self._by_namespace: dict[str, list[RuleCounts]] = {}
@@ -225,6 +228,16 @@ class TopologyCounts:
 
     def _counts_of(self, pod: Pod) -> LabelSetCounts:
         """Returns the counts of the pods of this pod's kind."""
+        if pod.owner is not None:
+            last = self._of_last.get(pod.owner.uid)
+            if last is not None and _of_one_template(last[0], pod):
+                return last[1]
+            counts = self._find_counts(pod)
+            self._of_last[pod.owner.uid] = pod, counts
+            return counts
+        return self._find_counts(pod)
+
+    def _find_counts(self, pod: Pod) -> LabelSetCounts:
         kind = (pod.namespace, tuple(pod.labels.items()), pod.apart)
         counts = self._by_kind.get(kind)
         if counts is None:
@@ -276,6 +289,12 @@ class TopologyCounts:
 
 ALWAYS_ALLOWED = PlacementCheck([], [], [], False)
 """The check of a pod that no rule limits."""
+
+
+def _of_one_template(one: Pod, other: Pod) -> bool:
+    """Returns whether the pods have the same labels and rules because both were made from the same objects. False does
+    not say that they differ."""
+    return one.labels is other.labels and one.apart is other.apart and one.namespace == other.namespace
 
 
 def _node_inclusion(rule: SpreadRule, pod: Pod, keys: tuple[str, ...]) -> NodeInclusion:

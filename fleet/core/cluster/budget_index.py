@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
 from fleet.core.cluster.pod_index import PodIndex
 from fleet.core.objects.budget import Budget
 from fleet.core.objects.pod import Pod, PodRef
+
+
+class MatchedBudgets(NamedTuple):
+    """The budgets that match the pods with these labels."""
+
+    terms: int
+    """The count in `BudgetIndex._terms` at the time of matching."""
+    namespace: str
+    labels: dict[str, str]
+    refs: tuple[PodRef, ...]
 
 
 class BudgetIndex:
@@ -20,9 +31,10 @@ class BudgetIndex:
         """The budgets whose selector requires no particular label, by namespace."""
         self._terms: dict[str, int] = {}
         """The number of changes of the set of budgets or of their selectors, by namespace."""
-        self._matching: dict[str, tuple[int, dict[str, str], tuple[PodRef, ...]]] = {}
-        """The matches that were found so far, by uid of the pod: the count in `_terms` and the labels at the time of
-        matching, and the matching budgets."""
+        self._matching: dict[str, MatchedBudgets] = {}
+        """The matches that were found so far, by uid of the pod. Pods of one template share theirs."""
+        self._of_last: dict[str, MatchedBudgets] = {}
+        """The match that was found last for a pod of each owner, by uid of the owner."""
         self.selector_changes = 0
         """The number of times that a budget was added or deleted, or its selector has changed."""
         self._unready: dict[PodRef, dict[str, Pod]] = {}
@@ -35,16 +47,19 @@ class BudgetIndex:
     def refs_of(self, pod: Pod) -> tuple[PodRef, ...]:
         """Returns the names of every budget that matches the pod."""
         terms = self._terms.get(pod.namespace, 0)
-        cached = self._matching.get(pod.uid)
-        if cached is None or cached[0] != terms or (cached[1] is not pod.labels and cached[1] != pod.labels):
-            cached = self._matching[pod.uid] = (terms, pod.labels, tuple(self._match(pod)))
-        return cached[2]
+        found = self._matching.get(pod.uid)
+        if (
+            found is None
+            or found.terms != terms
+            or (found.labels is not pod.labels and found.labels != pod.labels)
+        ):
+            found = self._matching[pod.uid] = self._matched(pod, terms)
+        return found.refs
 
-    def upsert(self, budget: Budget) -> None:
-        """Records a budget that was added or changed."""
-        ref = budget.ref
+    def upsert(self, ref: PodRef, budget: Budget) -> None:
+        """Records a budget that was added or changed, by its name `ref`."""
         before = self.budgets.get(ref)
-        if before is None or before.selector != budget.selector:
+        if before is None or (before.selector is not budget.selector and before.selector != budget.selector):
             self.delete(ref)
             self._terms[budget.namespace] = self._terms.get(budget.namespace, 0) + 1
             self.selector_changes += 1
@@ -75,8 +90,9 @@ class BudgetIndex:
         """Records a pod that was added or changed."""
         if pod.namespace not in self._unready_terms:
             return
-        self._remove_unready(pod.uid)
-        if pod.should_be_ready and not pod.ready:
+        if pod.uid in self._unready_refs:
+            self._remove_unready(pod.uid)
+        if not pod.ready and pod.should_be_ready:
             self._add_unready(pod)
 
     def forget_pod(self, uid: str) -> None:
@@ -93,6 +109,20 @@ class BudgetIndex:
         for ref in self._unready_refs.pop(uid, ()):
             if pods := self._unready.get(ref):
                 pods.pop(uid, None)
+
+    def _matched(self, pod: Pod, terms: int) -> MatchedBudgets:
+        owner = pod.owner.uid if pod.owner is not None else ""
+        last = self._of_last.get(owner)
+        if (
+            last is not None
+            and last.labels is pod.labels
+            and (last.terms, last.namespace) == (terms, pod.namespace)
+        ):
+            return last
+        found = self._of_last[owner] = MatchedBudgets(
+            terms, pod.namespace, pod.labels, tuple(self._match(pod))
+        )
+        return found
 
     def _match(self, pod: Pod) -> Iterable[PodRef]:
         candidates = dict(self._by_namespace.get(pod.namespace, {}))

@@ -33,6 +33,11 @@ class Notices:
         """Records an object that was added or changed; returns the nodes for which the notices in other objects than the
         Node have changed."""
         match obj:
+            case Pod():  # First, since most objects are pods.
+                notice = of_pod(obj)
+                if notice is None and not self._of_source:
+                    return set()
+                return self._replace(obj, {obj.node: notice} if notice is not None else {})
             case Node():
                 self._in_node.pop(obj.name, None)
                 if notices := tuple(of_node(obj)):
@@ -43,11 +48,6 @@ class Notices:
                 return self._replace(obj, {obj.node: notice} if notice is not None else {})
             case Workload():
                 return self._replace(obj, dict(of_locks(obj)) if obj.locks else {})
-            case Pod():
-                notice = of_pod(obj)
-                if notice is None and not self._of_source:
-                    return set()
-                return self._replace(obj, {obj.node: notice} if notice is not None else {})
             case _:
                 return set()
 
@@ -56,7 +56,7 @@ class Notices:
         if isinstance(obj, Node):
             self._in_node.pop(obj.name, None)
             return set()
-        return self._replace(obj, {})
+        return self._replace(obj, {}) if self._of_source else set()
 
     def _replace(self, obj: ClusterObject, notices: dict[str, Notice]) -> set[str]:
         """Replaces the notices of an object by `notices`, one for each node; returns the nodes whose notices have

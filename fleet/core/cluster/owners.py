@@ -18,24 +18,27 @@ KEEP_PODS = frozenset(
 
 def workload_of(pod: Pod, workloads: Mapping[str, Workload]) -> str:
     """Returns namespace and name of the pod's workload as users know it: the Deployment in place of its ReplicaSet."""
-    owner = _top_owner(pod, workloads)
+    owner = top_owner(pod, workloads)
     return f"{pod.namespace}/{owner.name}" if owner is not None else str(pod.ref)
 
 
 def controller_of(pod: Pod, workloads: Mapping[str, Workload]) -> str:
     """Returns kind, namespace and name of the pod's controller: the Deployment in place of its ReplicaSet."""
-    owner = _top_owner(pod, workloads)
+    return name_with(top_owner(pod, workloads), pod)
+
+
+def name_with(owner: Owner | None, pod: Pod) -> str:
+    """Returns kind, namespace and name of a pod's top owner, or of the pod itself where it has none."""
     return f"{owner.kind} {pod.namespace}/{owner.name}" if owner is not None else f"Pod {pod.ref}"
 
 
-def is_one_off(pod: Pod, workloads: Mapping[str, Workload]) -> bool:
-    """Returns whether no known kind of controller keeps the pod running. What has created the pod may create another,
-    under another name."""
-    owner = _top_owner(pod, workloads)
+def is_one_off(owner: Owner | None) -> bool:
+    """Returns whether no known kind of controller keeps the pods of this top owner running. What has created such a pod
+    may create another, under another name."""
     return owner is None or owner.kind not in KEEP_PODS
 
 
-def _top_owner(pod: Pod, workloads: Mapping[str, Workload]) -> Owner | None:
+def top_owner(pod: Pod, workloads: Mapping[str, Workload]) -> Owner | None:
     """Returns the owner of the pod's owner where there is one and it is known, and else the pod's owner."""
     if pod.owner is None:
         return None

@@ -50,7 +50,10 @@ class PendingEvictions:
         budget = self._budgets[ref]
         if not budget.observed:
             return 0
-        replaced = budget.disruptions_allowed + self._replacing.get(ref, 0)
+        replacing = self._replacing.get(ref, 0)
+        if not replacing and not self._states.get(ref):
+            return budget.disruptions_allowed
+        replaced = budget.disruptions_allowed + replacing
         return max(self.allowance(ref), min(budget.most_at_once, replaced))
 
     def add(self, ref: PodRef, pod: Pod, tied: bool) -> None:
@@ -76,7 +79,7 @@ class PendingEvictions:
         replaced = pod_uid in self._replaced_elsewhere
         budget = self.remove(pod_uid)
         if budget is not None and budget in self._budgets:
-            self._count(self._budgets[budget], int(replaced))
+            self._count(budget, self._budgets[budget], int(replaced))
         return budget
 
     def give_up(self, ref: PodRef) -> None:
@@ -89,29 +92,30 @@ class PendingEvictions:
         if budget is not None and uid in self._states.get(budget, {}):
             self._states[budget][uid] = EvictionState.SEEN
 
-    def budget_updated(self, budget: Budget, pods: Mapping[str, Pod]) -> None:
-        """Moves the evictions that the budget's new status counts to those whose replacement is awaited, and forgets those
-        whose replacement is Ready. `pods`: those of the cluster, by uid."""
-        ref = budget.ref
-        counted = [
-            uid
-            for uid, state in self._states.get(ref, {}).items()
-            if state is EvictionState.SEEN or ((pod := pods.get(uid)) and pod.name in budget.disrupted)
-        ]
-        replaced = sum(uid in self._replaced_elsewhere for uid in counted)
-        for uid in counted:
-            self.remove(uid)
+    def budget_updated(self, ref: PodRef, budget: Budget, pods: Mapping[str, Pod]) -> None:
+        """Moves the evictions that the new status of the budget `ref` counts to those whose replacement is awaited, and
+        forgets those whose replacement is Ready. `pods`: those of the cluster, by uid."""
+        replaced = 0
+        if states := self._states.get(ref):
+            counted = [
+                uid
+                for uid, state in states.items()
+                if state is EvictionState.SEEN or ((pod := pods.get(uid)) and pod.name in budget.disrupted)
+            ]
+            replaced = sum(uid in self._replaced_elsewhere for uid in counted)
+            for uid in counted:
+                self.remove(uid)
         if replaced or ref in self._replacing:
-            self._count(budget, replaced)
+            self._count(ref, budget, replaced)
 
     def delete_budget(self, ref: PodRef) -> None:
         """Records that the budget is gone."""
         self._states.pop(ref, None)
         self._replacing.pop(ref, None)
 
-    def _count(self, budget: Budget, more: int) -> None:
+    def _count(self, ref: PodRef, budget: Budget, more: int) -> None:
         """Counts evictions whose replacement is awaited: no more than the budget lacks."""
-        ref, lacking = budget.ref, budget.most_at_once - budget.disruptions_allowed
+        lacking = budget.most_at_once - budget.disruptions_allowed
         replacing = min(self._replacing.get(ref, 0) + more, lacking)
         if replacing > 0:
             self._replacing[ref] = replacing

@@ -32,19 +32,19 @@ class PodIndex:
         """Returns the pods of the namespace that should be Ready and are not."""
         return self._unready.get(namespace, {}).values()
 
-    def upsert(self, pod: Pod) -> None:
-        """Records a pod that was added or changed."""
-        before = self.pods.get(pod.uid)
-        if before is not None and before.node != pod.node:
+    def upsert(self, before: Pod | None, pod: Pod) -> None:
+        """Records a pod that was added or changed; `before` is its last state, None if the pod was not known."""
+        uid, node = pod.uid, pod.node
+        if before is not None and before.node != node:
             self._leave_node(before)
-        self.pods[pod.uid] = pod
-        self._in.setdefault(pod.namespace, {})[pod.uid] = pod
-        if pod.node:
-            self._on.setdefault(pod.node, {})[pod.uid] = pod
-        if pod.ready or not pod.should_be_ready:
+        self.pods[uid] = pod
+        self._in.setdefault(pod.namespace, {})[uid] = pod
+        if node:
+            self._on.setdefault(node, {})[uid] = pod
+        if not pod.ready and pod.should_be_ready:
+            self._unready.setdefault(pod.namespace, {})[uid] = pod
+        elif before is not None and not before.ready:
             self._no_longer_unready(pod)
-        else:
-            self._unready.setdefault(pod.namespace, {})[pod.uid] = pod
 
     def delete(self, uid: str) -> Pod | None:
         """Removes a pod that is gone; returns its last state, or None if it was not known."""

@@ -171,17 +171,15 @@ class ClusterView:
 
         Returns the nodes for which the notices in objects of third parties, or the treatment of pods, may have changed.
         """
-        affected: set[str] = set()
         match obj:
             case Pod():
-                affected = self._update_standbys(self.pods.get(obj.uid), obj)
-                self._upsert_pod(obj)
+                return self.upsert_pod(self.pods.get(obj.uid), obj)
             case Node():
                 self.nodes[obj.name] = obj
                 self.capacity.upsert_node(obj, once_done(obj))
             case Budget():
-                self.budget_index.upsert(obj)
-                self.pending_evictions.budget_updated(obj, self.pods)
+                self.upsert_budget(obj.ref, obj)
+                return set()
             case Machine():
                 self.machines[obj.name] = obj
             case Workload():
@@ -196,7 +194,7 @@ class ClusterView:
                 self.quorums[obj.name] = obj
             case Maintenance():
                 pass
-        return self._notices.upsert(obj) | affected
+        return self._notices.upsert(obj)
 
     def delete(self, obj: ClusterObject) -> set[str]:
         """Removes an object that was deleted; returns what `upsert` returns."""
@@ -240,29 +238,44 @@ class ClusterView:
             self._drain_demands.pop(node, None)
         return nodes
 
-    def _upsert_pod(self, pod: Pod) -> None:
-        before = self.pods.get(pod.uid)
+    def upsert_budget(self, ref: PodRef, budget: Budget) -> None:
+        """Does as `upsert`, for a budget whose name is known."""
+        self.budget_index.upsert(ref, budget)
+        self.pending_evictions.budget_updated(ref, budget, self.pods)
+
+    def upsert_pod(self, before: Pod | None, pod: Pod) -> set[str]:
+        """Does as `upsert`, for a pod whose last state is known; `before` is None if the pod was not."""
+        affected = self._update_standbys(before, pod)
         if before is not None and before.node != pod.node:
             self._remove_from_node(before)
         self.capacity.upsert_pod(before, pod)
         if pod.api_server:
             self.api_servers[pod.uid] = pod.api_server
-        self.pod_index.upsert(pod)
+        self.pod_index.upsert(before, pod)
         self.budget_index.upsert_pod(pod)
-        self.roles.upsert(pod)
+        if before is None or before.labels is not pod.labels or before.owner is not pod.owner:
+            self.roles.upsert(pod)
         if pod.node:
-            if not pod.stays and not pod.finished:
-                self._to_drain.setdefault(pod.node, {})[pod.uid] = pod
-                if not is_plain(pod):
-                    self._own_treatment.setdefault(pod.node, set()).add(pod.uid)
-                elif before is not None:
-                    self._has_no_own_treatment(pod)
-            elif before is not None:
-                self._to_drain.get(pod.node, {}).pop(pod.uid, None)
-                self._has_no_own_treatment(pod)
-            self._drain_demands.pop(pod.node, None)
+            self._put_on_node(before, pod)
         if pod.deleting:
             self.pending_evictions.seen(pod.uid)
+        return self._notices.upsert(pod) | affected
+
+    def _put_on_node(self, before: Pod | None, pod: Pod) -> None:
+        node = pod.node
+        if not pod.stays and not pod.finished:
+            pods = self._to_drain.get(node)
+            if pods is None:
+                pods = self._to_drain[node] = {}
+            pods[pod.uid] = pod
+            if not is_plain(pod):
+                self._own_treatment.setdefault(node, set()).add(pod.uid)
+            elif before is not None:
+                self._has_no_own_treatment(pod)
+        elif before is not None:
+            self._to_drain.get(node, {}).pop(pod.uid, None)
+            self._has_no_own_treatment(pod)
+        self._drain_demands.pop(node, None)
 
     def _delete_pod(self, uid: str) -> None:
         pod = self.pod_index.delete(uid)

@@ -127,6 +127,10 @@ class WaitQueue:
         )
         return next((place for place, entry in enumerate(waiting) if entry[2] == ref), 0)
 
+    def awaits(self, key: WaitKey) -> bool:
+        """Returns whether a run may wait for the key to open."""
+        return key in self._leaders
+
     def open(self, key: WaitKey) -> None:
         """Opens the key because its subject has changed: its waiters will be asked again."""
         if key in self._leaders:

@@ -62,18 +62,19 @@ class Roles:
     def of(self, pod: Pod) -> frozenset[str]:
         """Returns the keys of the labels that may move between this pod and others of its owner."""
         differing = self._differ.get(_key(pod), frozenset()) if pod.owner is not None else frozenset()
-        return differing | (KNOWN & pod.labels.keys())
+        return differing if KNOWN.isdisjoint(pod.labels) else differing | (KNOWN & pod.labels.keys())
 
     def selecting(self, budget: Budget, pod: Pod) -> str:
         """Returns the label by which the budget selects this pod and not others of its owner; empty if there is no such
         label."""
-        if budget.selector is None:
+        movable = self.of(pod)
+        if budget.selector is None or not movable:
             return ""
         selected_by = {
             *budget.selector.match_labels,
             *(expression.key for expression in budget.selector.match_expressions),
         }
-        return min(selected_by & self.of(pod), default="")
+        return min(selected_by & movable, default="")
 
 
 def _key(pod: Pod) -> Hashable:

@@ -6,7 +6,7 @@ If no such pod is on another node, the operator never lets the pod go, and fleet
 from __future__ import annotations
 
 from fleet.core.objects.pod import Pod
-from fleet.core.third_parties.operators import cluster_of, operator_of
+from fleet.core.third_parties.operators import KEYS, cluster_of, operator_of
 
 
 class Standbys:
@@ -22,6 +22,8 @@ class Standbys:
 
         Returns the nodes with pods for which the pods that could take over may have changed.
         """
+        if _of_no_operator(before) and _of_no_operator(pod):
+            return set()
         old, new = _place(before), _place(pod)
         if old == new:
             return set()
@@ -42,6 +44,11 @@ class Standbys:
             return ""
         nodes = self._of.get(operator.group_of(pod), {}).values()
         return "" if any(node not in ("", pod.node) for node in nodes) else operator.alone
+
+
+def _of_no_operator(pod: Pod | None) -> bool:
+    """Returns whether the pod is in no operator's cluster, as nearly all pods are."""
+    return pod is None or KEYS.isdisjoint(pod.labels)
 
 
 def _place(pod: Pod | None) -> tuple[str, str]:

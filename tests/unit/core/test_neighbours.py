@@ -5,12 +5,14 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from fleet.core.capacity.topology import TopologyCounts
 from fleet.core.objects.node import Node
 from fleet.core.objects.placement import HOSTNAME_LABEL, NodeTerm, SpreadRule
-from fleet.core.objects.pod import Pod
+from fleet.core.objects.pod import Owner, Pod
 from fleet.core.objects.selector import Requirement
 from fleet.lab.simulation.builders import a_node
 
@@ -117,3 +119,33 @@ def test_greater_and_less() -> None:
         assert more.matches({"cores": next_one}) == (next_one == "9")
         assert less.matches({"cores": number}) == (number == "7")
     assert not more.matches({"cores": "many"}) and not less.matches({})
+
+
+SHARED, ONE_RULE = {"app": "web"}, (HOST_APART,)
+"""Objects that pods of one template have in common."""
+PODS = st.builds(
+    Pod,
+    namespace=st.sampled_from(("shop", "else")),
+    name=st.sampled_from("abcdef"),
+    uid=st.sampled_from("abcdef"),
+    node=st.sampled_from(("n-0", "n-1", "n-2")),
+    labels=st.sampled_from((SHARED, {"app": "web"}, {"app": "db"})),
+    apart=st.sampled_from(((), ONE_RULE, (SPREAD,))),
+    owner=st.sampled_from((None, Owner("ReplicaSet", "web", "rs"), Owner("ReplicaSet", "db"))),
+    deleting=st.booleans(),
+)
+
+
+@given(st.lists(PODS, max_size=20))
+def test_counts_after_pods_have_come_and_gone_are_those_of_a_fresh_count(pods: list[Pod]) -> None:
+    found, nodes = neighbours("aab")
+    present: dict[str, Pod] = {}
+    for pod in pods:
+        if (before := present.pop(pod.uid, None)) is not None:
+            found.count_pod(before, -1)
+        present[pod.uid] = pod
+        found.count_pod(pod, 1)
+        # A pod without an owner has no template in common with others.
+        fresh, _ = neighbours("aab", *(replace(pod, owner=None) for pod in present.values()))
+        for rule in (HOST_APART, ZONE_APART, SPREAD):
+            assert allowed(found, nodes, rule) == allowed(fresh, nodes, rule)

@@ -14,7 +14,7 @@ BATCH = Pod("batch", "crunch-1", "u-2", node="n-0", phase="Running", ready=True)
 def filled(*pods: Pod) -> PodIndex:
     index = PodIndex()
     for pod in pods:
-        index.upsert(pod)
+        index.upsert(index.pods.get(pod.uid), pod)
     return index
 
 

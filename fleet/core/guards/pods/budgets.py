@@ -3,7 +3,7 @@ API."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -49,7 +49,7 @@ def why_refused(
     budget = view.budgets[ref]
     if not budget.failure and allowance >= need:
         return None
-    unready = _unready(view, ref)
+    unready = view.budget_index.unready(ref, view.pod_index)
     label = view.roles.selecting(budget, pod)
     # A budget that selects a part of a workload may be counted from the whole workload. Only the selected part can be
     # healthy.
@@ -65,14 +65,10 @@ def why_refused(
     if blocking.reason is Reason.BUDGET_NEVER and not budget.expected_pods and not scaled:
         return Held(Reason.BUDGET_UNCOUNTED, blocking.subject, {"rule": budget.rule, "pod": str(pod.ref)})
     if blocking.reason is Reason.BUDGET and unready:
-        unhealthy = [unready_pod for unready_pod in unready if is_unhealthy(unready_pod, view, now)]
-        return _of_unready(blocking, budget, pod, unready, unhealthy)
+        by_name = sorted(unready, key=lambda unready_pod: unready_pod.ref)
+        unhealthy = [unready_pod for unready_pod in by_name if is_unhealthy(unready_pod, view, now)]
+        return _of_unready(blocking, budget, pod, by_name, unhealthy)
     return blocking
-
-
-def _unready(view: ClusterView, ref: PodRef) -> list[Pod]:
-    """Returns the unready pods of the budget, sorted by name."""
-    return sorted(view.budget_index.unready(ref, view.pod_index), key=lambda pod: pod.ref)
 
 
 def held(
@@ -102,7 +98,7 @@ def held(
     return Held(Reason.BUDGET, str(budget.ref), params)
 
 
-def _counts_more(budget: Budget, unready: Sequence[Pod]) -> bool:
+def _counts_more(budget: Budget, unready: Collection[Pod]) -> bool:
     """Returns whether the budget is counted from the scale of the pods' owner but selects only some of its pods.
 
     Even if all selected pods are Ready, there are fewer than the budget requires.

@@ -86,8 +86,10 @@ def last(node: str, view: ClusterView, left: Sequence[Pod]) -> Collection[str]:
     """
     asking: dict[PodRef, list[Pod]] = {}
     for pod in left:
+        if pod.deleting:
+            continue
         for ref in view.budget_index.refs_of(pod):
-            if not pod.deleting and view.budgets[ref].charges(pod):
+            if view.budgets[ref].charges(pod):
                 asking.setdefault(ref, []).append(pod)
     later: set[str] = set()
     for ref, pods in asking.items():

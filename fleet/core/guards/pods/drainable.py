@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fleet.core.cluster.drain_demand import DrainDemand
 from fleet.core.cluster.view import ClusterView
 from fleet.core.guards.context import Blocker, GuardContext
 from fleet.core.guards.pods import budgets, capacity
@@ -18,14 +19,14 @@ from fleet.core.state.wait_queue import WaitKey
 
 def held(context: GuardContext) -> Iterator[Blocker]:
     """Yields what keeps the node's pods from being drained now, the cheapest question first."""
-    yield from _of_pods(context)
-    yield from _of_budgets(context)
-    yield from _of_room(context)
+    demand = context.view.drain_demand(context.ref.name)
+    yield from _of_pods(context, demand)
+    yield from _of_budgets(context, demand)
+    yield from _of_room(context, demand)
 
 
-def _of_pods(context: GuardContext) -> Iterator[Blocker]:
+def _of_pods(context: GuardContext, demand: DrainDemand) -> Iterator[Blocker]:
     ref, view = context.ref, context.view
-    demand = view.drain_demand(ref.name)
     rule = context.rollout.pool(context.run).drain
     for pod in demand.deleting:
         if stuck := evictable.stuck(pod, context.now) or evictable.going(pod, rule):
@@ -33,7 +34,7 @@ def _of_pods(context: GuardContext) -> Iterator[Blocker]:
     for pod, pod_held in demand.held(rule):
         several = pod_held.reason is Reason.SEVERAL_BUDGETS
         yield WaitKey("budgets", (ref.cluster, pod.namespace)) if several else WaitKey("node", ref), pod_held
-    for group in groups_asked(view, ref):
+    for group in groups_asked(view, ref) if demand.treated else ():
         if other := context.index.operator_requests.other_node(ref, group):
             yield (
                 WaitKey("operator", (ref.cluster, group)),
@@ -41,12 +42,12 @@ def _of_pods(context: GuardContext) -> Iterator[Blocker]:
             )
 
 
-def _of_budgets(context: GuardContext) -> Iterator[Blocker]:
+def _of_budgets(context: GuardContext, demand: DrainDemand) -> Iterator[Blocker]:
     ref, view, wakeups = context.ref, context.view, context.index.wakeups
     # A node that stands in line in vain is given back, and nothing takes back what hooks before the node have done.
     hooked = context.rollout.pool(context.run).has_hooks_before
     free_evictions = wakeups.free_evictions if hooked else wakeups.free_evictions_soon
-    for budget, (count, pod) in view.drain_demand(ref.name).needs(view.budgets).items():
+    for budget, (count, pod) in demand.needs(view.budgets).items():
         if count > 1 and (together := capacity.together(ref.name, view, budget, count)):
             yield wakeups.pinned_key(ref), together
         free = free_evictions(budget, view)
@@ -54,12 +55,11 @@ def _of_budgets(context: GuardContext) -> Iterator[Blocker]:
             yield WaitKey("budget", (ref.cluster, budget)), budget_held
 
 
-def _of_room(context: GuardContext) -> Iterator[Blocker]:
+def _of_room(context: GuardContext, demand: DrainDemand) -> Iterator[Blocker]:
     if context.rollout.pool(context.run).drain.no_room == "evict":
         return
     ref, view, wakeups = context.ref, context.view, context.index.wakeups
-    moving = view.drain_demand(ref.name).moving
-    if lacking := capacity.held(ref.name, moving, view.capacity, wakeups.in_work(ref.cluster)):
+    if lacking := capacity.held(ref.name, demand.moving, view.capacity, wakeups.in_work(ref.cluster)):
         yield wakeups.capacity_key(ref, lacking), lacking
 
 

@@ -83,12 +83,10 @@ class EngineIndex:
     def observe(self, event: ClusterEvent, now: datetime) -> None:
         """Updates the indexes with an event."""
         match event:
-            case Upserted(cluster, obj):
-                if isinstance(obj, Quorum):
-                    self.state.quorums.update_upgraded(obj, now)
-                self._upsert(cluster, obj)
-            case Deleted(cluster, obj):
-                self._delete(cluster, obj)
+            case Upserted():
+                self._upsert(self.state.view(event.cluster), event.obj, now)
+            case Deleted():
+                self._delete(self.state.view(event.cluster), event.obj)
             case Outcome():
                 self._settle(event, now)
             case ClusterSynced(cluster):
@@ -153,11 +151,11 @@ class EngineIndex:
                 self._limit_index.assign(ref)
             self.wakeups.wake_node(ref)
 
-    def _upsert(self, cluster: str, obj: ClusterObject) -> None:
-        view = self.state.view(cluster)
+    def _upsert(self, view: ClusterView, obj: ClusterObject, now: datetime) -> None:
+        cluster = view.name
         match obj:
             case Pod():
-                self._upsert_pod(cluster, obj)
+                self._upsert_pod(view, obj)
             case Node():
                 ref = NodeRef(cluster, obj.name)
                 before = view.nodes.get(obj.name)
@@ -169,9 +167,10 @@ class EngineIndex:
                 self.wakeups.open_capacity(cluster)
             case Budget():
                 key = (cluster, obj.ref)
+                selector_changes = view.budget_index.selector_changes
                 previous = view.budgets.get(key[1])
-                view.upsert(obj)
-                if previous is None or previous.selector != obj.selector:
+                view.upsert_budget(key[1], obj)
+                if selector_changes != view.budget_index.selector_changes:
                     self.queue.open(WaitKey("budgets", (cluster, obj.namespace)))
                 self.wakeups.open_budget(key)
                 if previous is None or previous.most_at_once != obj.most_at_once:
@@ -184,6 +183,7 @@ class EngineIndex:
                 view.upsert(obj)
                 self.wakeups.volume_changed(NodeRef(cluster, obj.node))
             case Quorum():
+                self.state.quorums.update_upgraded(obj, now)
                 self.wakeups.quorum_read(obj.name)
                 view.upsert(obj)
                 self.state.quorums.upsert(obj)
@@ -194,11 +194,11 @@ class EngineIndex:
             case _:
                 self.wakeups.wake_nodes(cluster, view.upsert(obj))
 
-    def _upsert_pod(self, cluster: str, pod: Pod) -> None:
-        view = self.state.view(cluster)
+    def _upsert_pod(self, view: ClusterView, pod: Pod) -> None:
+        cluster = view.name
         before, servers = view.pods.get(pod.uid), view.servers if pod.api_server else None
         self._relabel_pod(view, before, pod)
-        self.wakeups.wake_nodes(cluster, view.upsert(pod))
+        self.wakeups.wake_nodes(cluster, view.upsert_pod(before, pod))
         if servers is not None and servers != view.servers:
             self._wake_cluster(cluster)
         if before is None or _ready_or_leaving(before) != _ready_or_leaving(pod):
@@ -207,13 +207,14 @@ class EngineIndex:
             if before is not None and before.stuck != pod.stuck:
                 self.wakeups.open_capacity(cluster)
             return
-        if before is None or before.node != pod.node or before.finished != pod.finished:
+        came = before is None or before.node != pod.node
+        if before is None or came or before.finished != pod.finished:
             self.wakeups.open_capacity(cluster)
         ref = NodeRef(cluster, pod.node)
         run = self.runs.run_of(ref)
         if run is None:
             return
-        if before is None or before.node != pod.node:
+        if came:
             if run.step in UNDRAINED and view.synced:
                 self.reservations.count_demand(view, pod, 1)
             if run.step in (Step.CORDON, Step.DRAIN):
@@ -226,7 +227,9 @@ class EngineIndex:
     def _relabel_pod(self, view: ClusterView, before: Pod | None, pod: Pod) -> None:
         """Moves the reservations of a pod whose labels have changed to its present budgets, for example when an operator
         makes another pod the primary."""
-        if before is None or before.labels == pod.labels or before.node != pod.node:
+        if before is None or before.labels is pod.labels:
+            return
+        if before.labels == pod.labels or before.node != pod.node:
             return
         ref = NodeRef(view.name, pod.node)
         run = self.runs.run_of(ref) if pod.node else None
@@ -239,11 +242,11 @@ class EngineIndex:
             self.wakeups.open_budgets(self.reservations.release(ref, pod.uid))
             self.reservations.reserve_pod(view, ref, pod)
 
-    def _delete(self, cluster: str, obj: ClusterObject) -> None:
-        view = self.state.view(cluster)
+    def _delete(self, view: ClusterView, obj: ClusterObject) -> None:
+        cluster = view.name
         match obj:
             case Pod():
-                self._delete_pod(cluster, view.pods.get(obj.uid, obj))
+                self._delete_pod(view, view.pods.get(obj.uid, obj))
             case Node():
                 ref = NodeRef(cluster, obj.name)
                 view.delete(obj)
@@ -264,8 +267,8 @@ class EngineIndex:
             case _:
                 self.wakeups.wake_nodes(cluster, view.delete(obj))
 
-    def _delete_pod(self, cluster: str, pod: Pod) -> None:
-        view = self.state.view(cluster)
+    def _delete_pod(self, view: ClusterView, pod: Pod) -> None:
+        cluster = view.name
         ref = NodeRef(cluster, pod.node)
         run = self.runs.run_of(ref)
         if run is not None and run.step in UNDRAINED and view.synced:

@@ -96,10 +96,13 @@ class WakeUps:
 
     def open_budget(self, key: BudgetKey) -> None:
         """Opens the budget's key, if the budget has evictions left, now or soon, or is gone."""
+        waited = WaitKey("budget", key)
+        if not self._queue.awaits(waited):
+            return
         cluster, ref = key
         view = self._state.view(cluster)
         if ref not in view.budgets or self.free_evictions_soon(ref, view) > 0:
-            self._queue.open(WaitKey("budget", key))
+            self._queue.open(waited)
 
     def open_for_readiness(self, view: ClusterView, pod: Pod) -> None:
         """Opens the pod's budgets: what a budget can allow depends on how many of its pods are Ready, and its status may

@@ -29,13 +29,11 @@ def evict(context: StepContext, pod: Pod, treated: Treatment) -> Held | None:
 
     Raises ComesBackError where the pod's workload has come back too often.
     """
+    if pod.deleting:
+        return evictable.stuck(pod, context.now) or _terminating(pod)
     # The run as it is after the evictions of this very decision.
     run = context.rollout.runs[context.ref]
     view = context.view
-    if pod.deleting:
-        names = evictable.finalizers(pod)
-        why = f", finalizer {names}" if names else ""
-        return evictable.stuck(pod, context.now) or Held(Reason.TERMINATING, str(pod.ref), {"why": why})
     if treated.do == "wait":
         return Held(Reason.POD_WAITS, str(pod.ref), {"by": treated.by})
     if context.in_flight("evict", pod.uid):
@@ -97,14 +95,20 @@ def unfinished(context: StepContext, pod: Pod) -> str:
     return f"{pod.ref}: {cause}" if cause else str(pod.ref)
 
 
+def _terminating(pod: Pod) -> Held:
+    names = evictable.finalizers(pod)
+    return Held(Reason.TERMINATING, str(pod.ref), {"why": f", finalizer {names}" if names else ""})
+
+
 def _workload_name(context: StepContext, run: Run, pod: Pod) -> str:
     """Returns the name of the workload under which the pod's eviction is recorded.
 
     A program that creates pods or Jobs one after another names each differently: those that come to the node while it is
     drained are counted together.
     """
-    own = owners.controller_of(pod, context.view.workloads)
-    if own in run.evicted or not owners.is_one_off(pod, context.view.workloads):
+    owner = owners.top_owner(pod, context.view.workloads)
+    own = owners.name_with(owner, pod)
+    if own in run.evicted or not owners.is_one_off(owner):
         return own
     drains = context.state.drains
     since = drains.returned_since(run.node, pod.uid, context.now)
@@ -141,8 +145,11 @@ def _pods_at_start(context: StepContext, run: Run, pod: Pod, workload: str) -> i
     view = context.view
     memory = run.evicted.get(workload)
     if memory is None or not memory.pods:
-        candidates = (other for other in view.to_drain(run.node.name) if other.namespace == pod.namespace)
-        return sum(_workload_name(context, run, other) == workload for other in candidates)
+        return sum(
+            other is pod or _workload_name(context, run, other) == workload
+            for other in view.to_drain(run.node.name)
+            if other.namespace == pod.namespace
+        )
     if (
         pod.uid in memory.pods
         or _late_until(run, pod, context.state.drains.returned_since(run.node, pod.uid, context.now)) is None
