@@ -24,8 +24,8 @@ ROLLOUTS := tests/cluster/test_kill_matrix.py tests/cluster/test_fencing.py test
 	tests/cluster/test_weather.py tests/cluster/test_scheduler.py tests/cluster/test_returns.py \
 	tests/cluster/test_control_plane.py tests/cluster/test_absence.py tests/cluster/test_annotation.py \
 	tests/cluster/test_quorum.py tests/cluster/test_operator.py
-# Hosts that reboot, and etcd: tests that use both cores by themselves, or count elections.
-HOSTS := tests/etcd tests/machines/test_faults.py tests/machines/test_agents.py \
+# Hosts that reboot: tests that use both cores by themselves.
+HOSTS := tests/machines/test_faults.py tests/machines/test_agents.py \
 	tests/machines/test_operator.py tests/machines/test_stacked.py tests/machines/test_agent_faults.py tests/machines/test_without_agents.py \
 	tests/machines/test_hosts.py::test_the_five_commands_of_the_readme_upgrade_them
 
@@ -33,7 +33,7 @@ HOSTS := tests/etcd tests/machines/test_faults.py tests/machines/test_agents.py 
 BEHAVIOUR := tests/cluster/test_contract.py tests/cluster/test_kube.py tests/cluster/test_restored_etcd.py \
 	tests/etcd/test_reading.py
 
-.PHONY: set-up demo test test-real test-rollouts test-hosts check check-quick unit golden lab machines machines-test qemu newer soak hostile landings bench bench-plan live schemas lock sbom scan \
+.PHONY: set-up demo test test-real test-rollouts test-etcd test-hosts check check-quick unit golden lab machines machines-test qemu newer soak hostile landings bench bench-plan live schemas lock sbom scan \
 	clean
 
 set-up: $(SET_UP)
@@ -55,12 +55,15 @@ test: check-quick
 	$(PYTEST) -n 2 --dist loadfile tests/unit $(SERVERS) $(PLAIN)
 
 # The rest: needs Go, root and Debian's packages of docs/machines.md, and some fifty minutes on two cores.
-test-real: test-rollouts test-hosts
+test-real: test-rollouts test-etcd test-hosts
 
 test-rollouts: $(SET_UP)
 	$(PYTEST) -n 2 --dist loadfile $(ROLLOUTS)
 
-# One after another: hosts boot on both cores, then wait for each other on none.
+# One after another: they count elections, which a busy core delays.
+test-etcd: $(SET_UP)
+	$(PYTEST) tests/etcd
+
 test-hosts: $(SET_UP)
 	$(PYTEST) $(HOSTS)
 
