@@ -271,7 +271,7 @@ PROGRAMS = {
     "journalctl": journalctl,
 }
 LOOKS = (
-    *("status", "show", "is-active", "is-system-running", "list-units"),
+    *("status", "config-diff", "show", "is-active", "is-system-running", "list-units"),
     *("--boot=-1", "--boot=0", "--list-boots"),
 )
 
