@@ -11,7 +11,7 @@ from fleet.store.db.database import Row, Transaction
 from fleet.store.history import documents
 from fleet.store.history.parts import boot_of
 
-_VALID = (
+VALID = (
     "WHERE row.node = known.id AND (row.valid_to IS NULL OR row.valid_to > ?) AND row.valid_from = ("
     "SELECT last.valid_from FROM node_history AS last WHERE last.node = known.id AND last.valid_from <= ? "
     "ORDER BY last.valid_from DESC LIMIT 1)"
@@ -27,7 +27,7 @@ def as_of(transaction: Transaction, cluster: str | None, at: Any, columns: Seque
     only = "" if cluster is None else " AND known.cluster = ?"
     rows = transaction.all(
         f"SELECT known.cluster, known.name, row.since, {', '.join(f'row.{name}' for name in columns)} "
-        f"FROM known_node AS known CROSS JOIN node_history AS row {_VALID}{only}",
+        f"FROM known_node AS known CROSS JOIN node_history AS row {VALID}{only}",
         [at, at, *([] if cluster is None else [cluster])],
     )
     return list(_with_texts(transaction, rows, 3))
@@ -40,7 +40,7 @@ def profiles_as_of(transaction: Transaction, at: Any) -> list[Row]:
         "SELECT known.cluster, known.name, profile.body, row.node_software, row.node_condition, row.machine_software, "
         "row.machine_profile FROM known_node AS known CROSS JOIN node_history AS row "
         "LEFT JOIN document AS profile ON profile.id = row.node_profile "
-        f"{_VALID}",
+        f"{VALID}",
         [at, at],
     )
 

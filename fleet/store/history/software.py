@@ -19,6 +19,7 @@ from fleet.store.history import documents
 from fleet.store.history.documents import AT_ONCE
 from fleet.store.history.intervals import same_machine
 from fleet.store.history.parts import node_of, read
+from fleet.store.history.reading import VALID
 
 SOFTWARE = ("node_software", "machine_software", "machine_profile")
 """The columns that say what a node runs."""
@@ -26,11 +27,9 @@ SOFTWARE = ("node_software", "machine_software", "machine_profile")
 
 NO_DOCUMENTS = (None,) * 5
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
-_VALID = (
+_ROWS = (
     "SELECT known.cluster, known.name, known.id, row.valid_from FROM known_node AS known "
-    "CROSS JOIN node_history AS row WHERE row.node = known.id AND (row.valid_to IS NULL OR row.valid_to > ?) "
-    "AND row.valid_from = (SELECT last.valid_from FROM node_history AS last WHERE last.node = known.id "
-    "AND last.valid_from <= ? ORDER BY last.valid_from DESC LIMIT 1)"
+    f"CROSS JOIN node_history AS row {VALID}"
 )
 # A release that is only staged changes machine_software, but not `since`.
 _DIFFERS = (
@@ -64,7 +63,7 @@ class SqlSoftwareHistory:
         self._reader = _Reader()
         bound = self._database.bind(at)
         with self._database.read() as transaction:
-            rows = transaction.all(_VALID, [bound, bound])
+            rows = transaction.all(_ROWS, [bound, bound])
         return {NodeRef(cluster, name): HistoryRow(node, begin) for cluster, name, node, begin in rows}
 
     def changes(self, rows: Sequence[HistoryRow], after: datetime | None = None) -> dict[int, SoftwareChange]:
