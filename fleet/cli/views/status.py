@@ -56,10 +56,11 @@ def glance(
 
 def _rows(status: FleetStatus) -> Iterator[tuple[Cell, ...]]:
     clusters = {cluster.name: cluster for cluster in status.clusters}
-    site = name = ""
+    before = ("", "")
     for row in status.summary.pools:
-        places = (row.site if row.site != site else "", row.cluster if row.cluster != name else "")
-        site, name = row.site, row.cluster
+        place = (row.site, row.cluster)
+        places = (row.site if row.site != before[0] else "", row.cluster if place != before else "")
+        before = place
         cluster = clusters.get(row.cluster)
         if cluster is not None and not cluster.reachable:
             yield (*places, "-", str(row.nodes) if row.nodes else "?", "?", _unreachable(cluster, status.at))

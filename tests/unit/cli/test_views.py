@@ -32,7 +32,7 @@ from fleet.core.reporting.node_state import StatusNode, parts_of
 from fleet.core.reporting.node_timeline import NodeTimeline
 from fleet.core.reporting.overview import overview
 from fleet.core.reporting.selection import Selection, select
-from fleet.core.reporting.status import FleetStatus, StatusCluster
+from fleet.core.reporting.status import FleetStatus, StatusCluster, StatusPool
 from fleet.core.reporting.timeline import Timeline
 from fleet.core.reporting.voters import status_of
 from fleet.core.rollout.rollout import Rollout
@@ -291,6 +291,17 @@ def test_members_of_quorum_groups(golden: GoldenFiles) -> None:
 
 def test_attention_shows_why_and_what_to_do(golden: GoldenFiles) -> None:
     golden.check(shown(status_view.attention(select(RolloutRun(100).status(), Selection(attention=True)))))
+
+
+def test_status_names_the_cluster_again_where_the_site_changes() -> None:
+    status = RolloutRun(100).status()
+    rows = tuple(StatusPool(site, "west", "workers", 3, 3, NEW.version) for site in ("iad", "iad", "nyc"))
+    page = shown(status_view.glance(replace(status, summary=replace(status.summary, pools=rows))))
+    assert [line.split()[:3] for line in page.splitlines()[1:4]] == [
+        ["iad", "west", "workers"],
+        ["workers", "3", "3"],
+        ["nyc", "west", "workers"],
+    ]
 
 
 def test_status_without_clusters_shows_how_to_begin(golden: GoldenFiles) -> None:
