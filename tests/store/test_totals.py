@@ -10,17 +10,24 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from fleet.app.reporting.exposure import exposure
 from fleet.app.reporting.past import status_at
-from fleet.app.reporting.status import fleet_status
+from fleet.app.reporting.status import fleet_status, known_in, policy_for
 from fleet.app.reporting.totals.past import totals_at
 from fleet.app.reporting.totals.present import fleet_totals
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.wiring.home import Home
+from fleet.core.exposure.answering import ExposureSources, answer
+from fleet.core.exposure.exposure_report import ExposedNode, ExposureAnswer
+from fleet.core.exposure.question import condition, package_question, version_condition
 from fleet.core.objects.machine import Ask, Machine, Request, Units
 from fleet.core.objects.node import SITE_LABEL, Node, NodeRef
 from fleet.core.records.errors import UsageError
 from fleet.core.records.journal import JournalRecord
 from fleet.core.releases.release import Release
+from fleet.core.reporting.overview import DescribedNodes
+from fleet.core.reporting.selection import EVERYTHING
+from fleet.core.reporting.status import FleetStatus
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.steps import NEXT, Step
 from fleet.drivers.journal.checkpoints import keep
@@ -75,6 +82,8 @@ def some_nodes(random: Random, cluster: str) -> tuple[list[Node], list[Machine]]
             a_machine(node),
             booted=booted,
             units=units,
+            layered=random.choice([(), (), ("strace-6.1-1.fc41",)]),
+            live_patches=random.choice([(), (), ("livepatch_1",)]),
             request=Request(Ask.STAGE, f"{cluster}/{name}", NEW) if random.random() < 0.5 else None,
         )
         if random.random() < 0.9:
@@ -105,6 +114,29 @@ def write_rollout(home: Home, random: Random, ident: str, ends: bool, at: dateti
     if ends:
         records.append(JournalRecord("decision", "finish", ident))
     home.store.journal.append(records, at=at, actor="ada@desk")
+
+
+QUESTIONS = (condition("kernel<6.2"), version_condition(OLD.version), package_question("strace<6.2"))
+
+
+def assert_exposure_is_that_of_each_node(home: Home, whole: FleetStatus) -> None:
+    """Compares the exposure of alike nodes with the answer for each node of the status."""
+    nodes = [DescribedNodes(node, None, (node.name,)) for node in whole.nodes if node.state != "orphan"]
+    sources = ExposureSources(lambda node: (), home.store.software, lambda release: None)
+    policy = policy_for(home, known_in(home, home.clusters()))
+    for question, found in zip(QUESTIONS, exposure(home, QUESTIONS, EVERYTHING).answers, strict=True):
+        each = answer(question, nodes, policy, home.now(), sources)
+        assert len(found.groups) <= len(each.groups)
+        assert [(group.node.site, group.node.cluster, group.node.pool) for group in found.groups] == sorted(
+            (group.node.site, group.node.cluster, group.node.pool) for group in found.groups
+        )
+        assert without_fix(found.whole()) == without_fix(each.whole())
+        assert found.head.counts == each.head.counts
+
+
+def without_fix(found: ExposureAnswer) -> list[ExposedNode]:
+    """Returns the rows without what is on its way to them, by a rollout, and when that will be."""
+    return [replace(node, fix=None, days=None) for node in found.nodes]
 
 
 @pytest.mark.parametrize("policy", [POLICY, ""])
@@ -145,6 +177,7 @@ def test_totals_are_those_of_the_status(place: str, tmp_path: Path, seed: int, p
             replace(found.status, at=whole.at)
         )
         assert list(found.failed_units) == [node.failed_units for node in whole.nodes if node.failed_units]
+        assert_exposure_is_that_of_each_node(home, whole)
         counted |= set(whole.summary.states)
         for hour in range(-1, number + 2):
             at = START + timedelta(hours=hour, minutes=30)

@@ -8,21 +8,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fleet.app.reporting.status import etas, fleet_status
+from fleet.app.reporting.status import clusters_of, etas, groups_in, policy_for, refuse_unknown
+from fleet.app.reporting.totals.present import alike_in
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.sboms import ReleaseSboms
-from fleet.core.exposure.answering import ComingRelease, ExposureSources, answer
+from fleet.core.exposure.answering import ComingRelease, ExposureSources, FindComing, answer
 from fleet.core.exposure.declared import VexStatement, read_vex
-from fleet.core.exposure.exposure_report import ExposureReport
+from fleet.core.exposure.exposure_report import AlikeReport
 from fleet.core.exposure.formats.read import read_advisory
 from fleet.core.exposure.question import AdvisoryQuestion, ExposureQuestion
 from fleet.core.objects.node import NodeRef
 from fleet.core.reporting.ended_rollout import EndedRollout
-from fleet.core.reporting.selection import Selection, select
+from fleet.core.reporting.overview import DescribedNodes, totals
+from fleet.core.reporting.selection import Selection, is_selected, select
 from fleet.drivers.journal.brief import active_of, in_brief
 from fleet.system.given_file import given_file, shown_name
 
 if TYPE_CHECKING:
+    from fleet.core.policy.policy import Policy
     from fleet.core.rollout.rollout import Rollout
 
 LARGEST = 64 * 1024 * 1024
@@ -35,29 +38,36 @@ def exposure(
     selection: Selection,
     at: datetime | None = None,
     vex: tuple[VexStatement, ...] = (),
-) -> ExposureReport:
+) -> AlikeReport:
     """Returns the answers for the selected part of the fleet, now or at a past moment. Only the database is read.
 
     `vex` is what is declared about images and live patches. What fixes a node at a past moment is what its stream had
     then: rollouts and plans are those of now, and left out. Raises UsageError for an unknown cluster, site or pool, and
     for a moment of which nothing is known.
     """
+    coming: FindComing = _nothing
     if at is None:
-        now, policy, rollouts = (
-            home.now(),
-            home.policy_if_any(),
-            in_brief(home.store.journal, home.store.folds),
-        )
-        status = fleet_status(home, selection, rollouts, count_pods=False)
-        coming = _Coming(home, now, rollouts).to
+        now, (nodes, policy), coming = home.now(), _present(home, selection), _Coming(home).to
     else:
         from fleet.app.reporting.past import moment_at
 
-        now, (status, policy), coming = at, moment_at(home, at, selection), _nothing
-    nodes = [node for node in select(status, selection).nodes if node.state != "orphan"]
+        now, (status, policy) = at, moment_at(home, at, selection)
+        nodes = [DescribedNodes(node, None, (node.name,)) for node in select(status, selection).nodes]
     sources = ExposureSources(coming, home.store.software, ReleaseSboms(home.policy_file).of, vex)
-    answers = tuple(answer(question, nodes, policy, now, sources) for question in questions)
-    return ExposureReport(now, answers)
+    asked = [alike for alike in nodes if alike.node.state != "orphan"]
+    return AlikeReport(now, tuple(answer(question, asked, policy, now, sources) for question in questions))
+
+
+def _present(home: Home, selection: Selection) -> tuple[Sequence[DescribedNodes], Policy]:
+    """Returns the selected nodes as they are now, those that are alike once, and the policy. Whether a rollout works on
+    them is not asked. Raises UsageError for an unknown cluster, site or pool."""
+    chosen = home.clusters(selection.clusters)
+    present = home.policy() if home.has_policy else None
+    alike = alike_in(home, chosen, present)
+    policy = policy_for(home, alike) if present is None else present
+    found = totals(home.now(), clusters_of(home, chosen, alike, groups_in(home)), alike, policy)
+    refuse_unknown(selection, found.status, policy)
+    return [nodes for nodes in found.alike if is_selected(nodes.node, selection)], policy
 
 
 def _nothing(node: NodeRef) -> Sequence[ComingRelease]:
@@ -86,13 +96,15 @@ def _content(path: Path, remedy: str) -> bytes:
 
 
 class _Coming:
-    """Knows what is on its way to each node. Plans are read when the first exposed node asks."""
+    """Knows what is on its way to each node. Rollouts and plans are read when the first exposed node asks."""
 
-    def __init__(self, home: Home, now: datetime, rollouts: Sequence[Rollout | EndedRollout]) -> None:
+    def __init__(self, home: Home) -> None:
         self._home = home
-        self._now = now
-        self._rollouts = rollouts
-        self._active = active_of(rollouts)
+        self._now = home.now()
+
+    @cached_property
+    def _rollouts(self) -> Sequence[Rollout | EndedRollout]:
+        return in_brief(self._home.store.journal, self._home.store.folds)
 
     def to(self, node: NodeRef) -> Sequence[ComingRelease]:
         """Returns what is on its way to the node: by an active rollout first, then by the newest plan that was not
@@ -102,8 +114,9 @@ class _Coming:
     @cached_property
     def _by_rollout(self) -> dict[NodeRef, tuple[ComingRelease, ...]]:
         found: dict[NodeRef, tuple[ComingRelease, ...]] = {}
-        left = etas(self._home, self._active)
-        for rollout in self._active:
+        active = active_of(self._rollouts)
+        left = etas(self._home, active)
+        for rollout in active:
             seconds = left.get(rollout.id)
             at = self._now + timedelta(seconds=seconds) if seconds is not None else None
             coming = ComingRelease(rollout.start.release, at, rollout=rollout.id)

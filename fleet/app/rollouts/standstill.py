@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from fleet.app.rollouts.background import controller_of
 from fleet.app.wiring.home import Home
-from fleet.core.reporting.overview import natural
 from fleet.core.reporting.standstill import MidAir, Standstill
 from fleet.core.rollout.steps import HAS_SLOT
+from fleet.core.text.natural_order import natural
 from fleet.system.clock import WallClock
 
 if TYPE_CHECKING:

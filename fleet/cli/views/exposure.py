@@ -9,7 +9,14 @@ from rich.text import Text
 
 from fleet.cli.terminal.columns import Cell, columns
 from fleet.cli.terminal.time_format import clock
-from fleet.core.exposure.exposure_report import ExposedNode, ExposureAnswer, ExposureFix, ExposureReport
+from fleet.core.exposure.exposure_report import (
+    AlikeAnswer,
+    AlikeReport,
+    ExposedNode,
+    ExposedNodes,
+    ExposureFix,
+    ExposureReport,
+)
 from fleet.core.text.counts import counted
 
 STYLES = {"affected": "bold red", "unknown": "yellow", "fixed": "green", "not_affected": "green"}
@@ -17,30 +24,35 @@ HEAD = ("SITE", "CLUSTER", "POOL", "{}", "NODES", "SINCE", "DAYS", "FIXED BY")
 UNKNOWN_SHOWN = 5
 
 
-def answers(report: ExposureReport, past: bool = False) -> Text:
+def answers(report: AlikeReport, past: bool = False) -> Text:
     """Returns each answer: a row for nodes of one place and one kernel, and why nodes could not be judged. `past`: the
     report is about a past moment. What was planned then is not known, and a plan made now would not be for it."""
     return Text("\n\n").join(Text("\n").join(_answer(answer, report.at, past)) for answer in report.answers)
 
 
-def _answer(answer: ExposureAnswer, now: datetime, past: bool) -> Iterator[Text]:
+def _answer(answer: AlikeAnswer, now: datetime, past: bool) -> Iterator[Text]:
     yield from _head(answer)
-    affected = [node for node in answer.nodes if node.state == "affected"]
+    affected = [nodes for nodes in answer.groups if nodes.node.state == "affected"]
     if affected:
-        by_version = answer.question.startswith("os")
+        by_version = answer.head.question.startswith("os")
         head = [cell.format("VERSION" if by_version else "KERNEL") for cell in HEAD]
         yield columns(head, list(_rows(affected, now, by_version, past)), right=(4, 6))
-        if any(node.at_least for node in affected):
+        if any(nodes.node.at_least for nodes in affected):
             yield Text("+ at least: the history begins later, or what ran before cannot be judged", "dim")
         if not past:
-            yield from _remedies(affected)
-    unknown = [node for node in answer.nodes if node.state == "unknown"]
+            yield from _remedies([nodes.node for nodes in affected])
+    unknown = [nodes for nodes in answer.groups if nodes.node.state == "unknown"]
     if unknown:
-        yield Text(f"Unknown: {counted(len(unknown), 'node')}", "yellow")
+        yield Text(f"Unknown: {counted(_count(unknown), 'node')}", "yellow")
         yield from _unknown(unknown)
 
 
-def _head(answer: ExposureAnswer) -> Iterator[Text]:
+def _count(groups: Iterable[ExposedNodes]) -> int:
+    return sum(len(nodes.names) for nodes in groups)
+
+
+def _head(found: AlikeAnswer) -> Iterator[Text]:
+    answer = found.head
     title = Text(answer.question, "bold")
     if answer.title:
         title.append(f": {_line(answer.title)}", "not bold")
@@ -50,11 +62,11 @@ def _head(answer: ExposureAnswer) -> Iterator[Text]:
         about.append(f"published {answer.published:%Y-%m-%d}")
     if answer.aliases and len(answer.aliases) <= UNKNOWN_SHOWN:
         about.append(", ".join(answer.aliases))
-    if any(node.reason == "withdrawn" for node in answer.nodes):
+    if any(nodes.node.reason == "withdrawn" for nodes in found.groups):
         about.append("withdrawn by its publisher")
     if about:
         yield Text(_line("; ".join(about)), "dim")
-    counts, total = answer.counts, len(answer.nodes)
+    counts, total = answer.counts, _count(found.groups)
     if not total:
         yield Text("no node is known that this could be asked about (fleet status)", "yellow")
         return
@@ -78,15 +90,17 @@ def _line(text: str) -> str:
 
 
 def _rows(
-    nodes: Sequence[ExposedNode], now: datetime, by_version: bool, past: bool
+    affected: Iterable[ExposedNodes], now: datetime, by_version: bool, past: bool
 ) -> Iterator[tuple[Cell, ...]]:
-    groups: dict[tuple[str, str, str, str, str], list[ExposedNode]] = {}
-    for node in nodes:
+    groups: dict[tuple[str, str, str, str, str], list[ExposedNodes]] = {}
+    for nodes in affected:
+        node = nodes.node
         software = node.version if by_version else node.kernel
         key = (node.site, node.cluster, node.pool, software, _fix(node.fix, now, past))
-        groups.setdefault(key, []).append(node)
+        groups.setdefault(key, []).append(nodes)
     before = ("", "")
-    for (site, cluster, pool, software, fix), members in groups.items():
+    for (site, cluster, pool, software, fix), alike in groups.items():
+        members = [nodes.node for nodes in alike]
         since = min((node.since for node in members if node.since is not None), default=None)
         longest = max((node for node in members if node.days is not None), key=_days, default=None)
         yield (
@@ -94,7 +108,7 @@ def _rows(
             cluster if (site, cluster) != before else "",
             pool or "-",
             software or "?",
-            f"{len(members):,}",
+            f"{_count(alike):,}",
             f"{since:%Y-%m-%d}" if since is not None else "?",
             f"{longest.days:.0f}{'+' if longest.at_least else ''}" if longest is not None else "?",
             Text(fix, "" if members[0].fix is not None and members[0].fix.kind == "rollout" else "yellow"),
@@ -137,10 +151,10 @@ def _remedies(nodes: Sequence[ExposedNode]) -> Iterator[Text]:
         yield Text(f"  -> {command}")
 
 
-def _unknown(nodes: Iterable[ExposedNode]) -> Iterator[Text]:
+def _unknown(groups: Iterable[ExposedNodes]) -> Iterator[Text]:
     messages: dict[str, int] = {}
-    for node in nodes:
-        messages[_line(node.message)] = messages.get(_line(node.message), 0) + 1
+    for node, names in groups:
+        messages[_line(node.message)] = messages.get(_line(node.message), 0) + len(names)
     ordered = sorted(messages.items(), key=lambda item: -item[1])
     for message, count in ordered[:UNKNOWN_SHOWN]:
         yield Text(f"  {count:,}: {message}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple
 
@@ -14,7 +14,14 @@ from fleet.core.exposure.advisory import SecurityAdvisory, is_covered
 from fleet.core.exposure.contents import ReleaseContents
 from fleet.core.exposure.declared import VexStatement, declared
 from fleet.core.exposure.exposed_since import ExposedSince, PastSoftware, SoftwareHistory, exposed_since
-from fleet.core.exposure.exposure_report import ExposedNode, ExposureAnswer, ExposureFix
+from fleet.core.exposure.exposure_report import (
+    AlikeAnswer,
+    ExposedNode,
+    ExposedNodes,
+    ExposureAnswer,
+    ExposureFix,
+    in_order,
+)
 from fleet.core.exposure.question import AdvisoryQuestion, ExposureQuestion
 from fleet.core.exposure.software import NodeSoftware
 from fleet.core.exposure.verdict import ExposureState, ExposureVerdict
@@ -23,6 +30,7 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy
 from fleet.core.releases.release import Release, Stream, is_release
 from fleet.core.reporting.node_state import ReleaseNames, StatusNode
+from fleet.core.reporting.overview import DescribedNodes
 
 DAY = 86_400.0
 
@@ -59,19 +67,21 @@ class ExposureSources(Struct, frozen=True):
 
 def answer(
     question: ExposureQuestion,
-    nodes: Sequence[StatusNode],
+    nodes: Sequence[DescribedNodes],
     policy: Policy,
     now: datetime,
     sources: ExposureSources,
-) -> ExposureAnswer:
-    """Returns the answer for all nodes at the moment `now`."""
+) -> AlikeAnswer:
+    """Returns the answer for all nodes at the moment `now`. `nodes`: by site, cluster and pool."""
     answering = _Answering(question, policy, now, sources)
-    judged = [answering.judged(node) for node in nodes]
+    judged = [answering.judged(alike) for alike in nodes]
     since = answering.since(judged)
-    rows = tuple([answering.row(one, since.get(one.ref)) for one in judged])
-    counts = Counter([row.state for row in rows])
+    groups = tuple(in_order([rows for one in judged for rows in answering.rows(one, since)]))
+    counts: Counter[str] = Counter()
+    for node, names in groups:
+        counts[node.state] += len(names)
     advisory = answering.advisory
-    return ExposureAnswer(
+    head = ExposureAnswer(
         question=question.text,
         title=advisory.title if advisory is not None else "",
         aliases=advisory.aliases if advisory is not None else (),
@@ -79,8 +89,9 @@ def answer(
         severity=advisory.severity if advisory is not None else "",
         severity_source=advisory.severity_source if advisory is not None else "",
         counts={state: counts[state] for state in ("affected", "fixed", "not_affected", "unknown")},
-        nodes=rows,
+        nodes=(),
     )
+    return AlikeAnswer(head, groups)
 
 
 class _Subject(NamedTuple):
@@ -92,10 +103,11 @@ class _Subject(NamedTuple):
 
 
 class _Judged(NamedTuple):
-    """A node with what the question says of it."""
+    """Nodes that are alike, with what the question says of them."""
 
-    ref: NodeRef
     node: StatusNode
+    """Of any one of them."""
+    names: Sequence[str]
     subject: _Subject
     verdict: ExposureVerdict
 
@@ -116,26 +128,30 @@ class _Answering:
         self._streams: dict[str, Stream | None] = {
             pool.name: policy.stream(pool.stream) for pool in policy.pools
         }
-        self._subjects: dict[tuple[object, ...], tuple[_Subject, ExposureVerdict]] = {}
-        """The subject and its verdict by the fields of a node's row: hashing a subject takes as long as making one."""
         self._verdicts: dict[_Subject, ExposureVerdict] = {}
+        self._past: dict[tuple[str, PastSoftware], ExposureState] = {}
+        """What pools ran before: thousands of nodes ran the same."""
         self._later: dict[_Subject, ExposureFix] = {}
         self._fixes: dict[tuple[_Subject, Release], bool | None] = {}
 
-    def judged(self, node: StatusNode) -> _Judged:
-        """Returns the node with its verdict."""
-        software = (node.os, node.version, node.kernel, node.kubelet, node.layered, node.live_patches)
-        key = (software, node.booted, node.pool)
-        found = self._subjects.get(key)
-        if found is None:
-            subject = _Subject(NodeSoftware(*software), node.booted, node.pool)
-            found = self._subjects[key] = subject, self._verdict(subject)
-        return _Judged(NodeRef(node.cluster, node.name), node, *found)
+    def judged(self, alike: DescribedNodes) -> _Judged:
+        """Returns the nodes with their verdict."""
+        node = alike.node
+        software = NodeSoftware(
+            node.os, node.version, node.kernel, node.kubelet, node.layered, node.live_patches
+        )
+        subject = _Subject(software, node.booted, node.pool)
+        return _Judged(node, alike.names, subject, self._verdict(subject))
 
-    def since(self, nodes: Sequence[_Judged]) -> Mapping[NodeRef, ExposedSince]:
+    def since(self, judged: Sequence[_Judged]) -> Mapping[NodeRef, ExposedSince]:
         """Returns since when the exposed ones of the nodes are so."""
         published = self.advisory.published if self.advisory is not None else None
-        exposed = {one.ref: one.node.pool for one in nodes if one.verdict.state == "affected"}
+        exposed = {
+            NodeRef(one.node.cluster, name): one.node.pool
+            for one in judged
+            if one.verdict.state == "affected"
+            for name in one.names
+        }
         if not exposed or (published is not None and published > self._now):
             return {}
         history = self._sources.history
@@ -143,15 +159,30 @@ class _Answering:
             history, self._now, exposed, lambda ref, past: self._past_state(exposed[ref], past), published
         )
 
-    def row(self, judged: _Judged, since: ExposedSince | None) -> ExposedNode:
-        """Returns the answer for one node."""
-        ref, node, subject, verdict = judged
-        exposed = verdict.state == "affected"
+    def rows(self, judged: _Judged, since: Mapping[NodeRef, ExposedSince]) -> Iterator[ExposedNodes]:
+        """Yields the answers for these nodes: one for those that are exposed since the same time, and to which the same
+        is on its way."""
+        node, names, subject, verdict = judged
+        if verdict.state != "affected":
+            yield ExposedNodes(self._row(judged, names[0]), names)
+            return
+        groups: dict[tuple[ExposedSince | None, tuple[ComingRelease, ...]], list[str]] = {}
+        for name in names:
+            ref = NodeRef(node.cluster, name)
+            groups.setdefault((since.get(ref), tuple(self._sources.coming(ref))), []).append(name)
+        for (begin, coming), members in groups.items():
+            fix = self._fix(subject, coming)
+            yield ExposedNodes(self._row(judged, members[0], begin, fix), members)
+
+    def _row(
+        self, judged: _Judged, name: str, since: ExposedSince | None = None, fix: ExposureFix | None = None
+    ) -> ExposedNode:
+        node, verdict = judged.node, judged.verdict
         return ExposedNode(
             cluster=node.cluster,
             site=node.site,
             pool=node.pool,
-            node=node.name,
+            node=name,
             os=node.os,
             version=node.version,
             kernel=node.kernel,
@@ -162,7 +193,7 @@ class _Answering:
             since=since.at if since is not None else None,
             at_least=since is not None and since.at_least,
             days=round((self._now - since.at).total_seconds() / DAY, 2) if since is not None else None,
-            fix=self._fix(subject, self._sources.coming(ref)) if exposed else None,
+            fix=fix,
             last_seen=node.last_seen,
         )
 
@@ -174,6 +205,9 @@ class _Answering:
 
     def _past_state(self, pool: str, past: PastSoftware) -> ExposureState:
         """Returns how software is judged that a node of the pool ran before."""
+        key = pool, past
+        if (known := self._past.get(key)) is not None:
+            return known
         software = NodeSoftware(
             past.os_image,
             self._names.reported(past.booted).version,
@@ -183,7 +217,8 @@ class _Answering:
             past.live_patches,
         )
         digest = past.booted.digest if past.booted is not None else ""
-        return self._verdict(_Subject(software, digest, pool)).state
+        state = self._past[key] = self._verdict(_Subject(software, digest, pool)).state
+        return state
 
     def _judge(self, subject: _Subject) -> ExposureVerdict:
         """A stream or a VEX document that says that the booted release fixes the advisory is right, whatever the kernel's

@@ -1,14 +1,17 @@
-"""Says which nodes are exposed, since when, and what fixes them. These structs are the published JSON
+"""Says which nodes are exposed, since when, and what fixes them. `ExposureReport` and what it has are the published JSON
 (`docs/schemas/exposure.json`)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fleet.core.exposure.verdict import ExposureState
+from fleet.core.text.natural_order import natural
 
 
 class ExposureFix(Struct, frozen=True):
@@ -73,3 +76,54 @@ class ExposureReport(Struct, frozen=True):
 
     at: datetime
     answers: tuple[ExposureAnswer, ...]
+
+
+class ExposedNodes(NamedTuple):
+    """The answer for one node, or for several with the same answer."""
+
+    node: ExposedNode
+    """Of any one of them."""
+    names: Sequence[str]
+    """Of all of them, in one cluster."""
+
+
+def in_order(groups: Iterable[ExposedNodes]) -> Iterator[ExposedNodes]:
+    """Yields the groups of each pool in the order of their first names."""
+    pools: dict[tuple[str, str, str], list[ExposedNodes]] = {}
+    for group in groups:
+        node = group.node
+        pools.setdefault((node.site, node.cluster, node.pool), []).append(group)
+    for members in pools.values():
+        if len(members) > 1:
+            members.sort(key=lambda group: min(map(natural, group.names)))
+        yield from members
+
+
+class AlikeAnswer(Struct, frozen=True):
+    """The answer to one question, without a row for each of the nodes that have the same answer."""
+
+    head: ExposureAnswer
+    """Without nodes."""
+    groups: tuple[ExposedNodes, ...]
+    """By site, cluster and pool, and there by the first of their names."""
+
+    def whole(self) -> ExposureAnswer:
+        """Returns the answer with a row for each node, by site, cluster, pool and name."""
+        nodes = [
+            node if name == node.node else replace(node, node=name)
+            for node, names in self.groups
+            for name in names
+        ]
+        nodes.sort(key=lambda node: (node.site, node.cluster, node.pool, natural(node.node)))
+        return replace(self.head, nodes=tuple(nodes))
+
+
+class AlikeReport(Struct, frozen=True):
+    """The answers to all questions, at one time, without a row for each of the nodes that have the same answer."""
+
+    at: datetime
+    answers: tuple[AlikeAnswer, ...]
+
+    def whole(self) -> ExposureReport:
+        """Returns the answers with a row for each node."""
+        return ExposureReport(self.at, tuple(answer.whole() for answer in self.answers))

@@ -35,8 +35,8 @@ class KnownNode(Struct, frozen=True, gc=False):
 
 class AlikeNodes(Struct, frozen=True, gc=False):
     """Nodes of one cluster that are alike in all that decides their state and what is counted of them: the labels that
-    pools select by, OS image, kernel, kubelet, Ready and cordon, booted release, units. Thousands of nodes are some dozen
-    of these."""
+    pools select by, OS image, kernel, kubelet, Ready and cordon, booted release, layered packages, live patches, units.
+    Thousands of nodes are some dozen of these."""
 
     cluster: str
     site: str

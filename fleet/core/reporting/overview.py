@@ -3,7 +3,6 @@ status."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -27,13 +26,12 @@ from fleet.core.reporting.node_state import (
     parts_of,
 )
 from fleet.core.reporting.status import FleetStatus, StatusCluster, StatusPool, Summary
+from fleet.core.text.natural_order import natural
 
 if TYPE_CHECKING:
     from fleet.core.rollout.rollout import Rollout
 
 UNREACHABLE = "unreachable"
-
-DIGITS = re.compile(r"(\d+)")
 
 
 def overview(
@@ -69,13 +67,34 @@ def overview(
     return FleetStatus(now, tuple(clusters), nodes, totals)
 
 
+class DescribedNodes(NamedTuple):
+    """The row of one node, or of any one of several that are alike, with its part in a rollout."""
+
+    node: StatusNode
+    part: RolloutPart | None
+    names: Sequence[str]
+    """Of all nodes that the row is about."""
+
+
 class FleetTotals(Struct, frozen=True):
     """Has what is counted of all nodes, without a row for each."""
 
     status: FleetStatus
     """Without nodes."""
-    failed_units: tuple[tuple[str, ...], ...]
-    """The failed units of each node that has any, in the order of the nodes in a status."""
+    alike: tuple[DescribedNodes, ...]
+    """The nodes that are alike, by site, cluster and pool."""
+
+    @property
+    def failed_units(self) -> tuple[tuple[str, ...], ...]:
+        """The failed units of each node that has any, in the order of the nodes in a status."""
+        failing = [
+            (_place(one, name), one.node.failed_units)
+            for one in self.alike
+            if one.node.failed_units
+            for name in one.names
+        ]
+        failing.sort()
+        return tuple([units for _, units in failing])
 
 
 def totals(
@@ -90,22 +109,17 @@ def totals(
     """Returns what `overview` counts of the same nodes, and describes only one of nodes that are alike and have no part
     of their own in a rollout."""
     reachable = {cluster.name for cluster in clusters if cluster.reachable}
+    last_seen = {cluster.name: cluster.last_seen for cluster in clusters}
     parts, names = parts_of(rollouts, held or {}), ReleaseNames(policy)
     described = []
     for nodes in alike:
+        seen = last_seen.get(nodes.cluster)
         for part, members in _by_part(nodes, parts):
-            row = describe(replace(nodes, names=members), names, part, nodes.cluster in reachable)
+            row = describe(replace(nodes, names=members), names, part, nodes.cluster in reachable, seen)
             described.append(DescribedNodes(row, part, members))
     described.sort(key=_place)
     counted = _summary(described, _rows(described, clusters, eta or {}))
-    failing = [
-        (_place(one, name), one.node.failed_units)
-        for one in described
-        if one.node.failed_units
-        for name in one.names
-    ]
-    failing.sort()
-    return FleetTotals(FleetStatus(now, tuple(clusters), (), counted), tuple([units for _, units in failing]))
+    return FleetTotals(FleetStatus(now, tuple(clusters), (), counted), tuple(described))
 
 
 def _by_part(
@@ -120,15 +134,6 @@ def _by_part(
     for name, part in zip(names, own, strict=True):
         found.setdefault(id(part), (part, []))[1].append(name)
     return found.values()
-
-
-class DescribedNodes(NamedTuple):
-    """The row of one node, or of any one of several that are alike, with its part in a rollout."""
-
-    node: StatusNode
-    part: RolloutPart | None
-    names: Sequence[str]
-    """Of all nodes that the row is about."""
 
 
 def _place(described: DescribedNodes, name: str = "") -> tuple[str, str, str, list[str | int]]:
@@ -239,10 +244,3 @@ def _counted(values: Iterable[tuple[str, int]]) -> dict[str, int]:
     for value, count in values:
         counts[value] += count
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-
-
-def natural(name: str) -> list[str | int]:
-    """Returns a sort key by which n-9 comes before n-10."""
-    parts: list[str | int] = list(DIGITS.split(name))
-    parts[1::2] = map(int, parts[1::2])
-    return parts

@@ -45,7 +45,7 @@ def select(status: FleetStatus, selection: Selection) -> FleetStatus:
         and (not selection.sites or any(site in selection.sites for site in cluster.sites))
     ]
     names = {cluster.name for cluster in clusters}
-    nodes = tuple(node for node in status.nodes if _selected(node, selection))
+    nodes = tuple(node for node in status.nodes if is_selected(node, selection))
     return replace(
         status,
         clusters=tuple(clusters),
@@ -72,7 +72,8 @@ def rows_of(status: FleetStatus, selection: Selection) -> list[StatusPool]:
     ]
 
 
-def _selected(node: StatusNode, selection: Selection) -> bool:
+def is_selected(node: StatusNode, selection: Selection) -> bool:
+    """Returns whether the selection has the node."""
     return (
         _matches(selection.clusters, node.cluster)
         and _matches(selection.sites, node.site)

@@ -40,6 +40,8 @@ class _MachinePart(Struct, frozen=True, gc=False):
 
     booted: Raw = Raw()
     units: Raw = Raw()
+    layered: Raw = Raw()
+    live_patches: Raw = Raw()
     kernel: str = ""
 
 
@@ -132,7 +134,8 @@ def _as_of(
 
 def _machine_key(row: Row) -> tuple[Any, ...]:
     part = _MACHINE(whole(row[2], row[3]))
-    return bytes(part.booted), bytes(part.units), part.kernel
+    own = bytes(part.layered), bytes(part.live_patches)
+    return bytes(part.booted), bytes(part.units), *own, part.kernel
 
 
 def _alike(

@@ -31,7 +31,7 @@ def home(tmp_path: Path) -> Home:
 
 
 def fixes(home: Home) -> set[tuple[str, str, bool]]:
-    (answer,) = exposure(home, [condition(QUESTION)], ALL).answers
+    (answer,) = exposure(home, [condition(QUESTION)], ALL).whole().answers
     return {
         (node.fix.kind, node.fix.version, node.fix.at is not None)
         for node in answer.nodes
@@ -49,7 +49,7 @@ def test_fix_comes_from_the_stream_then_from_a_plan_then_from_the_rollout(home: 
 
 
 def test_selection_and_what_is_unknown_there(home: Home) -> None:
-    (answer,) = exposure(home, [condition(QUESTION)], Selection(pools=("workers",))).answers
+    (answer,) = exposure(home, [condition(QUESTION)], Selection(pools=("workers",))).whole().answers
     assert len(answer.nodes) == 2
     with pytest.raises(UsageError):
         exposure(home, [condition(QUESTION)], Selection(sites=("nowhere",)))

@@ -291,10 +291,10 @@ def test_moment_that_was_forgotten_is_refused_and_not_answered_with_an_empty_fle
 def test_exposure_of_a_past_moment_is_judged_by_what_ran_then(fleet: Fleet) -> None:
     upgraded(fleet)
     question = [condition(f"kernel<{NEW.kernel}")]
-    (then,) = exposure(fleet, question, EVERYTHING, START + HOUR).answers
+    (then,) = exposure(fleet, question, EVERYTHING, START + HOUR).whole().answers
     assert then.counts["affected"] == 3
     assert {(node.since, node.at_least, node.days) for node in then.nodes} == {(START, True, 0.04)}
-    (now,) = exposure(fleet, question, EVERYTHING, LATER).answers
+    (now,) = exposure(fleet, question, EVERYTHING, LATER).whole().answers
     assert {(node.node, node.since) for node in now.nodes if node.since is not None} == {
         ("n-1", START),
         ("n-2", START),
@@ -303,7 +303,7 @@ def test_exposure_of_a_past_moment_is_judged_by_what_ran_then(fleet: Fleet) -> N
 
 def test_exposure_is_counted_over_affected_releases_that_ran_before(fleet: Fleet) -> None:
     upgraded(fleet)
-    (found,) = exposure(fleet, [condition("kernel<99")], EVERYTHING).answers
+    (found,) = exposure(fleet, [condition("kernel<99")], EVERYTHING).whole().answers
     assert {(node.since, node.at_least) for node in found.nodes} == {(START, True)}
     with pytest.raises(UsageError, match="future"):
         exposure(fleet, [condition("kernel<99")], EVERYTHING, LATER + HOUR)

@@ -5,9 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from msgspec.structs import replace
+from rich.text import Text
 
-from fleet.cli.views.exposure import answers, cells
-from fleet.core.exposure.exposure_report import ExposedNode, ExposureAnswer, ExposureFix, ExposureReport
+from fleet.cli.views import exposure as view
+from fleet.cli.views.exposure import cells
+from fleet.core.exposure.exposure_report import (
+    AlikeAnswer,
+    AlikeReport,
+    ExposedNode,
+    ExposedNodes,
+    ExposureAnswer,
+    ExposureFix,
+    ExposureReport,
+)
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 NODE = ExposedNode(
@@ -26,6 +36,17 @@ NODE = ExposedNode(
 )
 COUNTS = {"affected": 1, "fixed": 0, "not_affected": 0, "unknown": 0}
 REPORT = ExposureReport(NOW, (ExposureAnswer("kernel<6.2", "", (), None, "", "", COUNTS, (NODE,)),))
+
+
+def answers(report: ExposureReport, past: bool = False) -> Text:
+    """Returns the answers, as they are shown."""
+    alike = (
+        AlikeAnswer(
+            replace(answer, nodes=()), tuple(ExposedNodes(node, (node.node,)) for node in answer.nodes)
+        )
+        for answer in report.answers
+    )
+    return view.answers(AlikeReport(report.at, tuple(alike)), past)
 
 
 def test_fix_that_nothing_brings_is_not_planned() -> None:

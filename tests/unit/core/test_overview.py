@@ -12,13 +12,14 @@ from fleet.core.objects.node import Node, NodeRef
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import Release
-from fleet.core.reporting.overview import natural, overview
+from fleet.core.reporting.overview import overview
 from fleet.core.reporting.selection import Selection, select
 from fleet.core.reporting.status import FleetStatus, StatusCluster
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
+from fleet.core.text.natural_order import natural
 from fleet.lab.simulation.builders import NEW, OLD, START, a_machine, a_node, a_policy
 
 EAST = StatusCluster("east", ("fra",), True, START, nodes=1)

@@ -12,7 +12,7 @@ from fleet.cli.commands.moments import moment_of
 from fleet.cli.context import home_of, without_collection
 
 if TYPE_CHECKING:
-    from fleet.core.exposure.exposure_report import ExposureReport
+    from fleet.core.exposure.exposure_report import AlikeReport
     from fleet.core.exposure.question import ExposureQuestion
 
 Names = list[str] | None
@@ -87,9 +87,9 @@ def exposure(
         if moment is not None and output in ("table", "wide"):
             note(heading(found.at))
         _print(found, output, past=moment is not None)
-    if any(answer.counts["affected"] for answer in found.answers):
+    if any(answer.head.counts["affected"] for answer in found.answers):
         raise typer.Exit(EXPOSED)
-    if any(answer.counts["unknown"] for answer in found.answers):
+    if any(answer.head.counts["unknown"] for answer in found.answers):
         raise typer.Exit(UNKNOWN)
 
 
@@ -122,17 +122,17 @@ def _refuse_nameless(questions: Sequence[ExposureQuestion]) -> None:
             )
 
 
-def _print(found: ExposureReport, output: ExposureFormat, past: bool) -> None:
+def _print(found: AlikeReport, output: ExposureFormat, past: bool) -> None:
     from fleet.cli.terminal.output import show, show_csv, show_json
     from fleet.cli.views import exposure as view
 
     if output == "json":
-        show_json(found)
+        show_json(found.whole())
     elif output == "vex":
         from fleet.core.exposure.vex import openvex
 
-        show_json(openvex(found))
+        show_json(openvex(found.whole()))
     elif output == "csv":
-        show_csv(*view.cells(found, past))
+        show_csv(*view.cells(found.whole(), past))
     else:
-        show(view.wide(found, past) if output == "wide" else view.answers(found, past))
+        show(view.wide(found.whole(), past) if output == "wide" else view.answers(found, past))

@@ -21,13 +21,13 @@ from fleet.core.records.held import Held
 from fleet.core.records.requests import RequestCount
 from fleet.core.reporting.node_state import needs_action_first
 from fleet.core.reporting.node_timeline import NodeTimeline
-from fleet.core.reporting.overview import natural
 from fleet.core.reporting.standstill import Standstill
 from fleet.core.rollout.goal import StandingStart, StartApproval
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import HAS_SLOT, RolloutState, Step
 from fleet.core.text.durations import format_age, format_duration
+from fleet.core.text.natural_order import natural
 
 BAR = 16
 """Letters: `#` for nodes that are done, `x` for those that failed or were cancelled."""

@@ -13,8 +13,8 @@ from fleet.core.objects import identity
 from fleet.core.objects.known_node import KnownNode
 from fleet.core.objects.node import Node
 from fleet.core.reporting.node_state import StatusNode
-from fleet.core.reporting.overview import natural
 from fleet.core.reporting.status import FleetStatus, StatusCluster
+from fleet.core.text.natural_order import natural
 
 FIELDS = ("site", "pool", "os", "version", "booted", "kernel", "kubelet")
 """The fields that are compared, by their names in the status."""

@@ -9,18 +9,26 @@ from msgspec import json
 from msgspec.structs import replace
 
 from fleet.core.exposure.advisory import SecurityAdvisory
-from fleet.core.exposure.answering import ComingRelease, ExposureSources, FindComing, FindContents, answer
+from fleet.core.exposure.answering import ComingRelease, ExposureSources, FindComing, FindContents
+from fleet.core.exposure.answering import answer as answer_alike
 from fleet.core.exposure.contents import ContainedPackage, ReleaseContents
 from fleet.core.exposure.declared import VexStatement, read_vex
 from fleet.core.exposure.exposed_since import HistoryRow, PastSoftware, SoftwareChange
-from fleet.core.exposure.exposure_report import ExposureReport
+from fleet.core.exposure.exposure_report import ExposureAnswer, ExposureReport
 from fleet.core.exposure.formats.cve_record import AffectedProduct, KernelStatement, VersionEntry
-from fleet.core.exposure.question import AdvisoryQuestion, condition, package_question, version_condition
+from fleet.core.exposure.question import (
+    AdvisoryQuestion,
+    ExposureQuestion,
+    condition,
+    package_question,
+    version_condition,
+)
 from fleet.core.exposure.vex import CONTEXT, openvex
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy, Pool
 from fleet.core.releases.release import Advisory, Release, Stream
 from fleet.core.reporting.node_state import StatusNode
+from fleet.core.reporting.overview import DescribedNodes
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 BOOTED = NOW - timedelta(days=40)
@@ -111,6 +119,18 @@ def asked(
     vex: Sequence[VexStatement] = (),
 ) -> ExposureSources:
     return ExposureSources(coming, history, contents, tuple(vex))
+
+
+def answer(
+    question: ExposureQuestion,
+    nodes: Sequence[StatusNode],
+    policy: Policy,
+    now: datetime,
+    sources: ExposureSources,
+) -> ExposureAnswer:
+    """Returns the answer with a row for each node."""
+    alike = [DescribedNodes(node, None, (node.name,)) for node in nodes]
+    return answer_alike(question, alike, policy, now, sources).whole()
 
 
 EARLIER = BOOTED - timedelta(days=300)
