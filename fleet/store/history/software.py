@@ -99,6 +99,7 @@ def _changes(transaction: Transaction, rows: Sequence[HistoryRow], ever: Any) ->
 
 def _change(row: Row, reader: _Reader) -> SoftwareChange:
     node, begin, end, next_begin, since, profile, next_profile = row[:7]
+    moment = reader.moment
     if begin is None:
         # The oldest row remembers since when its release has run, though rows before it were deleted.
         return SoftwareChange(moment(next_begin if since is None else min(since, next_begin)))
@@ -131,13 +132,22 @@ _NOTHING = _ProfilePart()
 
 
 class _Reader:
-    """Reads documents, each once in a walk: most of them are those of many rows."""
+    """Reads documents and times, each once in a walk: most of them are those of many rows."""
 
     def __init__(self) -> None:
         self._nodes: dict[int | None, _NodePart] = {None: _NodePart()}
         self._machines: dict[int | None, _MachinePart] = {None: _MachinePart()}
         self._profiles: dict[int | None, _ProfilePart] = {None: _NOTHING}
         self._identities: dict[int, Node | None] = {}
+        self._moments: dict[Any, datetime] = {}
+        self._software: dict[tuple[int | None, int | None, _ProfilePart], PastSoftware] = {}
+
+    def moment(self, stored: Any) -> datetime:
+        """Returns a stored time."""
+        found = self._moments.get(stored)
+        if found is None:
+            found = self._moments[stored] = moment(stored)
+        return found
 
     def load(self, transaction: Transaction, rows: Sequence[Row]) -> None:
         """Reads the documents of these rows, as far as they were not read before."""
@@ -163,16 +173,21 @@ class _Reader:
         self._identities.update((ident, node_of((texts[ident],))) for ident in identities)
 
     def software(self, row: Row) -> PastSoftware:
-        """Returns what a row's node ran."""
-        kubelet, agent, own = self._nodes[row[7]], self._machines[row[8]], self._profiles[row[9]]
-        return PastSoftware(
-            kubelet.os_image,
-            kubelet.kernel or agent.kernel,
-            kubelet.kubelet,
-            agent.booted,
-            own.layered,
-            own.live_patches,
-        )
+        """Returns what a row's node ran: the same object for all that ran the same."""
+        own = self._profiles[row[9]]
+        key = row[7], row[8], own
+        found = self._software.get(key)
+        if found is None:
+            kubelet, agent = self._nodes[row[7]], self._machines[row[8]]
+            found = self._software[key] = PastSoftware(
+                kubelet.os_image,
+                kubelet.kernel or agent.kernel,
+                kubelet.kubelet,
+                agent.booted,
+                own.layered,
+                own.live_patches,
+            )
+        return found
 
     def same_machine(self, before: int | None, now: int | None) -> bool:
         """Returns whether two profiles of nodes are of one machine, as far as both are known."""
