@@ -32,7 +32,7 @@ from fleet.core.reporting.period.period_report import PeriodReport
 from fleet.core.reporting.report import Report
 from fleet.core.reporting.status import FleetStatus
 from fleet.core.sources.source_list import ImportedSource, SourceList
-from fleet.core.standing.outlook import StandingList, StandingPass
+from fleet.core.standing.standing_pool import StandingList, StandingPass
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

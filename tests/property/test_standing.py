@@ -11,13 +11,15 @@ from msgspec.structs import replace
 
 from fleet.core.policy.policy import ApprovalRule
 from fleet.core.policy.times.freeze import Freeze
+from fleet.core.policy.upgrades.approver import needs_users
 from fleet.core.policy.upgrades.upgrade_rule import SoakRule, UpgradeRule
 from fleet.core.releases.release import Advisory, Release
-from fleet.core.standing.decision import StandingState, decide
-from fleet.core.standing.facts import AskedPlan, StandingFacts, needs_users
+from fleet.core.standing.decision import decide
+from fleet.core.standing.facts import AskedPlan, StandingFacts
 from fleet.core.standing.past import PastRollout
 from fleet.core.standing.qualification import candidates
 from fleet.core.standing.reach import ReleaseOrder
+from fleet.core.standing.state import StandingState
 from tests.unit.core.standing.builders import DAY, NIGHTS, NOW, facts, rollout
 
 HOURS = st.integers(0, 24 * 30).map(lambda hours: timedelta(hours=hours))

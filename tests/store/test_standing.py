@@ -19,7 +19,7 @@ from fleet.app.standing import evaluate as passes
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.refresh import refresh
 from fleet.core.records.errors import FleetError
-from fleet.core.standing.decision import StandingState
+from fleet.core.standing.state import StandingState
 from fleet.lab.simulation.builders import NEW
 from fleet.store.journal.journal import SqlJournal
 from tests.store.late_journal import LateJournal

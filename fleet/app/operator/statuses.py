@@ -40,7 +40,7 @@ from fleet.core.policy.schedule import Schedules
 from fleet.core.releases.release_list import FeedState
 from fleet.core.reporting.status import FleetStatus
 from fleet.core.rollout.rollout import Rollout
-from fleet.core.standing.outlook import StandingPool
+from fleet.core.standing.standing_pool import StandingPool
 
 AHEAD = timedelta(days=366)
 """How far ahead the next window and the next time of a freeze are looked for."""

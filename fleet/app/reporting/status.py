@@ -28,8 +28,8 @@ from fleet.core.reporting.overview import overview
 from fleet.core.reporting.selection import EVERYTHING, Selection, rows_of
 from fleet.core.reporting.status import FleetStatus, StatusCluster, StatusQuorum
 from fleet.core.reporting.voters import status_of
-from fleet.core.standing.decision import NEEDY
-from fleet.core.standing.outlook import StandingPool
+from fleet.core.standing.standing_pool import StandingPool
+from fleet.core.standing.state import NEEDY
 from fleet.drivers.journal.brief import active_of, in_brief
 
 if TYPE_CHECKING:

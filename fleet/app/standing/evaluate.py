@@ -21,11 +21,14 @@ from fleet.core.planning.plan import Plan, short_id
 from fleet.core.policy.access import Role
 from fleet.core.policy.policy import Policy, Pool
 from fleet.core.policy.schedule import Schedules
+from fleet.core.policy.upgrades.approver import needs_users
 from fleet.core.records.errors import FleetError, HeldError
 from fleet.core.rollout.goal import StandingStart
-from fleet.core.standing.decision import StandingDecision, StandingState, decide
-from fleet.core.standing.facts import StandingFacts, needs_users
-from fleet.core.standing.outlook import StandingOutcome, StandingPass, outlook_of
+from fleet.core.standing.decision import StandingDecision, decide
+from fleet.core.standing.facts import StandingFacts
+from fleet.core.standing.outlook import outlook_of
+from fleet.core.standing.standing_pool import StandingOutcome, StandingPass
+from fleet.core.standing.state import StandingState
 from fleet.core.text.durations import format_duration
 from fleet.store.journal import chain
 

@@ -12,9 +12,10 @@ from fleet.core.approval.ledger import enough
 from fleet.core.objects.known_node import KnownNode
 from fleet.core.planning.plan import Plan, short_id
 from fleet.core.policy.policy import Policy, Pool, site_of
+from fleet.core.policy.upgrades.approver import needs_users
 from fleet.core.rollout.codec import from_record
 from fleet.core.rollout.commands import PolicyResumed
-from fleet.core.standing.facts import AskedPlan, RunningNodes, StandingFacts, needs_users
+from fleet.core.standing.facts import AskedPlan, RunningNodes, StandingFacts
 from fleet.core.standing.past import PastRollout
 from fleet.drivers.journal.approvals import ledger_of
 

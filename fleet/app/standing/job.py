@@ -13,7 +13,7 @@ from fleet.app.wiring.home import Home
 from fleet.core.jobs.job import JobRun
 from fleet.core.records.errors import FleetError
 from fleet.core.standing.decision import StandingDecision
-from fleet.core.standing.outlook import StandingPass
+from fleet.core.standing.standing_pool import StandingPass
 
 LONGEST = 3600.0
 """Seconds after which a pass is given up."""

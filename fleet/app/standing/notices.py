@@ -10,9 +10,9 @@ from fleet.core.planning.plan import Plan
 from fleet.core.rollout.codec import from_record, to_record
 from fleet.core.rollout.commands import PolicyResumed
 from fleet.core.rollout.record import StandingChanged
-from fleet.core.standing.decision import StandingState
-from fleet.core.standing.outlook import StandingPool
 from fleet.core.standing.reason import StandingReason
+from fleet.core.standing.standing_pool import StandingPool
+from fleet.core.standing.state import StandingState
 
 STUCK = (StandingState.REFUSED, StandingState.HALTED)
 

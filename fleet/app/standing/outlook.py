@@ -10,7 +10,8 @@ from fleet.app.wiring.names import pool_named
 from fleet.core.policy.policy import Policy, Pool
 from fleet.core.records.errors import UsageError
 from fleet.core.standing.decision import StandingDecision, decide
-from fleet.core.standing.outlook import StandingList, outlook_of
+from fleet.core.standing.outlook import outlook_of
+from fleet.core.standing.standing_pool import StandingList
 
 HOW = "upgrade: auto in fleet.yaml gives a pool one; see docs/standing.md"
 

@@ -9,8 +9,9 @@ from fleet.core.policy.access import Role
 from fleet.core.records.errors import UsageError
 from fleet.core.rollout.codec import to_record
 from fleet.core.rollout.commands import PolicyResumed
-from fleet.core.standing.decision import StandingDecision, StandingState
+from fleet.core.standing.decision import StandingDecision
 from fleet.core.standing.reason import StandingReason
+from fleet.core.standing.state import StandingState
 
 
 def resume_policy(home: Home, pool: str, reason: str = "") -> StandingDecision:

@@ -11,8 +11,8 @@ from fleet.config.document import forms
 from fleet.config.document.reader import Reader
 from fleet.config.document.rule import read_rule
 from fleet.core.policy.policy import ApprovalRule, Pool
+from fleet.core.policy.upgrades.approver import needs_users
 from fleet.core.policy.upgrades.upgrade_rule import SoakRule, UpgradeRule
-from fleet.core.standing.facts import needs_users
 
 SEVERITIES = ("critical", "high", "medium", "low")
 MODE: forms.ValueForm[Literal["manual", "auto"]] = forms.choice({"manual": "manual", "auto": "auto"})

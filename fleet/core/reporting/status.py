@@ -10,7 +10,7 @@ from fleet.core.notifications.overview import UndeliveredMessages
 from fleet.core.quorum.quorum import Link
 from fleet.core.reporting.node_state import StatusNode
 from fleet.core.reporting.standstill import Standstill
-from fleet.core.standing.outlook import StandingPool
+from fleet.core.standing.standing_pool import StandingPool
 
 
 class StatusCluster(Struct, frozen=True):

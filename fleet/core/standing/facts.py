@@ -9,7 +9,7 @@ from functools import cached_property
 
 from msgspec import Struct, UnsetType
 
-from fleet.core.policy.policy import ApprovalRule, Policy, Pool
+from fleet.core.policy.policy import Policy, Pool
 from fleet.core.policy.schedule import Schedules
 from fleet.core.policy.upgrades.upgrade_rule import SoakRule, UpgradeRule
 from fleet.core.releases.release import Release, Stream
@@ -116,11 +116,3 @@ class StandingFacts(Struct, frozen=True, dict=True):
             return first is not None and first.name == soak.stage
 
         return holds
-
-
-def needs_users(pool: Pool) -> bool:
-    """Returns whether users approve the plans of the pool's standing policy, and not the policy itself."""
-    rule = UpgradeRule() if isinstance(pool.upgrade, UnsetType) else pool.upgrade
-    if not isinstance(rule.approval, UnsetType):
-        return rule.approval == "user"
-    return isinstance(pool.approvals, ApprovalRule) and pool.approvals.required > 0

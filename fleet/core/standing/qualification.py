@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from msgspec import Struct, UnsetType
 
 from fleet.core.policy.policy import Pool
+from fleet.core.policy.upgrades.approver import needs_users
 from fleet.core.policy.upgrades.upgrade_rule import SoakRule
 from fleet.core.releases.release import Release
 from fleet.core.rollout.steps import RolloutState
-from fleet.core.standing.facts import StandingFacts, needs_users
+from fleet.core.standing.facts import StandingFacts
 from fleet.core.standing.failures import soak_failure, stopped_release
 from fleet.core.standing.past import InPlace
 from fleet.core.standing.reach import ReleaseReach

@@ -33,9 +33,9 @@ from fleet.core.rollout.goal import StandingStart, StartApproval
 from fleet.core.rollout.record import StandingChanged
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.steps import RolloutState, Step
-from fleet.core.standing.decision import StandingState
-from fleet.core.standing.outlook import StandingOutcome, StandingPool
 from fleet.core.standing.reason import StandingReason
+from fleet.core.standing.standing_pool import StandingOutcome, StandingPool
+from fleet.core.standing.state import StandingState
 from fleet.lab.simulation.builders import NEW, OLD, START, a_node, a_snapshot
 from fleet.simulated.clock import SimulatedClock
 from tests.unit.app.finished import a_fast_home, workers

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from fleet.app.wiring.actor import actor
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.sources.source import ClaimResult, HostClaimer, Inspection
-from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.machine import LogAsk
 from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import UsageError
@@ -18,6 +17,7 @@ from fleet.core.text.paths import expanded
 from fleet.system.clock import WallClock
 
 if TYPE_CHECKING:
+    from fleet.core.cluster.snapshot import Snapshot
     from fleet.drivers.pipeline import ClusterPipeline
     from fleet.drivers.quorum_clients import QuorumClients
     from fleet.hosts.cluster import HostsCluster

@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING
 
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.sources.source import HostClaimer, Inspection
-from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.machine import LogAsk
 from fleet.core.policy.hooks.job_namespaces import job_namespaces
 from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import FleetError, ForbiddenError, UsageError
 from fleet.core.text.paths import expanded
-from fleet.core.text.untrusted import UnreadableError, decode
 from fleet.system.clock import WallClock
 
 if TYPE_CHECKING:
+    from fleet.core.cluster.snapshot import Snapshot
     from fleet.drivers.pipeline import ClusterPipeline
     from fleet.kube.cluster import KubeCluster
     from fleet.kube.objects.permissions import Permission
@@ -152,6 +151,7 @@ async def uid_of(home: Home, row: ClusterRow) -> str:
 
 async def cluster_uid(cluster: KubeCluster) -> str:
     """Returns the UID of the namespace kube-system; empty where fleet may not read the namespace."""
+    from fleet.core.text.untrusted import UnreadableError, decode
     from fleet.kube.objects.errors import ApiRequest
     from fleet.kube.objects.wire import ObjectWire
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.sources.source import HostClaimer, Inspection
-from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.machine import LogAsk
 from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import FleetError, UsageError
 
 if TYPE_CHECKING:
+    from fleet.core.cluster.snapshot import Snapshot
     from fleet.drivers.pipeline import ClusterPipeline
     from fleet.kube.cluster import KubeCluster
     from fleet.store import ClusterRow

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 
-from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.machine import LogAsk
 from fleet.core.policy.policy import Policy
 
 if TYPE_CHECKING:
+    from fleet.core.cluster.snapshot import Snapshot
     from fleet.drivers.pipeline import ClusterPipeline
     from fleet.kube.cluster import KubeCluster
 

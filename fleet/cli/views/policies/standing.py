@@ -9,15 +9,15 @@ from rich.text import Text
 
 from fleet.cli.terminal.columns import columns
 from fleet.core.policy.schedule import format_moment
-from fleet.core.standing.decision import StandingState
-from fleet.core.standing.outlook import (
+from fleet.core.standing.reason import STOPPED
+from fleet.core.standing.standing_pool import (
     StandingLack,
     StandingList,
     StandingOutcome,
     StandingPool,
     StandingRelease,
 )
-from fleet.core.standing.reason import STOPPED
+from fleet.core.standing.state import StandingState
 from fleet.core.text.counts import counted
 from fleet.core.text.durations import format_duration
 

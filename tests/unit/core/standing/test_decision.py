@@ -14,9 +14,10 @@ from fleet.core.policy.times.freeze import Freeze
 from fleet.core.policy.upgrades.upgrade_rule import SoakRule, UpgradeRule
 from fleet.core.releases.phasing import Phasing
 from fleet.core.releases.release import Advisory, Release
-from fleet.core.standing.decision import StandingDecision, StandingState, decide
+from fleet.core.standing.decision import StandingDecision, decide
 from fleet.core.standing.facts import AskedPlan, RunningNodes, StandingFacts
 from fleet.core.standing.reason import TEXTS, StandingReason
+from fleet.core.standing.state import StandingState
 from tests.unit.core.standing.builders import AUTO, DAY, NIGHTS, NOW, RELEASES, facts, rollout
 
 HOUR = timedelta(hours=1)
