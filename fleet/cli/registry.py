@@ -1,7 +1,5 @@
 """All commands, as `fleet --help` lists them. A line imports the module of its own command alone."""
 
-from __future__ import annotations
-
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple

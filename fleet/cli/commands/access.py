@@ -1,7 +1,5 @@
 """The commands show and token: the user, and what they may do."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """Approvals of plans: approve, reject, list."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """Clusters: add, list, remove, check, install, uninstall."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """The commands run, operator and agent, which run as services."""
 
-from __future__ import annotations
-
 from contextlib import nullcontext
 from datetime import timedelta
 from functools import partial

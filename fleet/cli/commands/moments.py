@@ -1,7 +1,5 @@
 """Moments among the options of commands."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -9,7 +7,7 @@ if TYPE_CHECKING:
     from fleet.app.wiring.home import Home
 
 
-def moment_of(home: Home, text: str, option: str) -> datetime:
+def moment_of(home: "Home", text: str, option: str) -> datetime:
     """Returns the moment that an option names. Raises UsageError for another text."""
     from fleet.core.records.errors import UsageError
     from fleet.core.text.moments import FORMS, moment

@@ -1,7 +1,5 @@
 """Plans: make, show, list. Nothing here writes to a cluster."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -114,7 +112,7 @@ def plan(
         raise typer.Exit(3)
 
 
-def _save(home: Home, cluster: str, path: Path) -> None:
+def _save(home: "Home", cluster: str, path: Path) -> None:
     from fleet.app.planning.dumps import save_dump
     from fleet.cli.terminal.output import note
 
@@ -161,7 +159,7 @@ for each in (approve, reject, approvals):
     app.command()(each)
 
 
-def _print(home: Home, made: Plan, output: str, timeline: bool, held: bool) -> None:
+def _print(home: "Home", made: "Plan", output: str, timeline: bool, held: bool) -> None:
     from fleet.cli.terminal import output as out
 
     if output == "json":

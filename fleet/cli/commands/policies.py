@@ -1,8 +1,6 @@
 """Standing policies: what they do next, one pass of them, and resuming one that is halted. The policy as objects of a
 cluster."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Releases: list them, and read the feeds that they come from."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

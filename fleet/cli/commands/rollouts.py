@@ -1,7 +1,5 @@
 """Rollouts: start, list, status, pause, resume, abort, release."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -258,7 +256,7 @@ def _send(context: typer.Context, kind: str, ident: str, reason: str, message: s
         _show_next_steps(home, rollout.id)
 
 
-def _show_next_steps(home: Home, ident: str) -> None:
+def _show_next_steps(home: "Home", ident: str) -> None:
     from fleet.app.rollouts.commands import what_follows
     from fleet.app.rollouts.rollouts import Rollouts
     from fleet.cli.terminal.output import note
@@ -267,7 +265,7 @@ def _show_next_steps(home: Home, ident: str) -> None:
         note(line)
 
 
-def _ensure_controller(home: Home) -> None:
+def _ensure_controller(home: "Home") -> None:
     """Starts a controller in the background unless one is running, so that the command is carried out."""
     from fleet.app.rollouts.background import ensure_controller
     from fleet.cli.terminal.output import note
@@ -276,7 +274,7 @@ def _ensure_controller(home: Home) -> None:
         note(message)
 
 
-def _watch(home: Home, ident: str, *, past: bool = False) -> int:
+def _watch(home: "Home", ident: str, *, past: bool = False) -> int:
     from fleet.app.rollouts.follow import Follower
     from fleet.app.rollouts.rollouts import Rollouts
     from fleet.cli.views.rollout_page.live import watch
@@ -284,7 +282,7 @@ def _watch(home: Home, ident: str, *, past: bool = False) -> int:
     return watch(Follower(home, Rollouts.load(home.store), ident), past=past)
 
 
-def _in_foreground(home: Home, ident: str) -> int:
+def _in_foreground(home: "Home", ident: str) -> int:
     """This process is the controller until nothing is left to do."""
     from fleet.app.rollouts.rollouts import Rollouts
     from fleet.app.rollouts.run import run

@@ -1,7 +1,5 @@
 """Shows what the controller does next."""
 
-from __future__ import annotations
-
 import typer
 
 from fleet.cli.context import Format, home_of

@@ -1,7 +1,5 @@
 """Prints when runs may start: the windows of the policy, and the days to come."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 import typer

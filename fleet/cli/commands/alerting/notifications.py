@@ -1,7 +1,5 @@
 """Messages to operators: the receivers of the policy, and a message to try one."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

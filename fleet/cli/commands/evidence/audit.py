@@ -1,7 +1,5 @@
 """The commands report and audit: what was done, with its proof."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -96,7 +94,7 @@ def _held(checkpoints: int) -> str:
     return "1 signed checkpoint holds" if checkpoints == 1 else f"{checkpoints:,} signed checkpoints hold"
 
 
-def show_findings(findings: Iterable[JournalFinding]) -> None:
+def show_findings(findings: "Iterable[JournalFinding]") -> None:
     """Shows the findings, and exits 4 if there are any."""
     from fleet.cli.terminal.output import show
 

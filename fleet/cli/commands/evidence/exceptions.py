@@ -1,7 +1,5 @@
 """Exceptions: nodes that may stay behind a release for a while."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Annotated
 

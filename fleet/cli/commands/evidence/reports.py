@@ -1,7 +1,5 @@
 """Reports of one rollout and of all rollouts of a span of time: the work that was done, and its proof."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -107,7 +105,7 @@ def report(
     _write(found.content, output, file)
 
 
-def _span(quarter: str, begin: str, until: str, now: datetime) -> ReportSpan:
+def _span(quarter: str, begin: str, until: str, now: "datetime") -> "ReportSpan":
     from fleet.core.records.errors import UsageError
     from fleet.core.reporting.period import span
     from fleet.core.text.moments import day
@@ -128,8 +126,8 @@ def _span(quarter: str, begin: str, until: str, now: datetime) -> ReportSpan:
 
 
 def _period(
-    home: Home, span: ReportSpan, pools: list[str], within: str, counted_from: CountedFrom
-) -> PeriodReport:
+    home: "Home", span: "ReportSpan", pools: list[str], within: str, counted_from: "CountedFrom"
+) -> "PeriodReport":
     from fleet.app.reporting.period import report_of_span
     from fleet.core.records.errors import UsageError
     from fleet.core.reporting.period.deadline import deadline
@@ -141,7 +139,7 @@ def _period(
     return report_of_span(home, span, list(dict.fromkeys(pools)), rule)
 
 
-def _rollout_content(home: Home, rollout: str, output: ReportForm) -> ReportContent:
+def _rollout_content(home: "Home", rollout: str, output: ReportForm) -> ReportContent:
     from fleet.app.reporting.pdf import printed
     from fleet.app.reporting.report import report as make
     from fleet.app.reporting.report import with_evidence

@@ -1,7 +1,5 @@
 """The commands drift and orphans."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 import typer

@@ -1,7 +1,5 @@
 """The command exposure."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -95,7 +93,7 @@ def exposure(
 
 def _questions(
     text: str, versions: list[str] | tuple[()], packages: list[str] | tuple[()], files: list[Path] | tuple[()]
-) -> list[ExposureQuestion]:
+) -> "list[ExposureQuestion]":
     from fleet.app.reporting.exposure import advisories
     from fleet.core.exposure.question import FORM, condition, package_question, version_condition
     from fleet.core.records.errors import UsageError
@@ -109,7 +107,7 @@ def _questions(
     return questions
 
 
-def _refuse_nameless(questions: Sequence[ExposureQuestion]) -> None:
+def _refuse_nameless(questions: "Sequence[ExposureQuestion]") -> None:
     """Raises UsageError for a question that names no vulnerability, which each statement of OpenVEX is about."""
     from fleet.core.exposure.question import AdvisoryQuestion
     from fleet.core.records.errors import UsageError
@@ -122,7 +120,7 @@ def _refuse_nameless(questions: Sequence[ExposureQuestion]) -> None:
             )
 
 
-def _print(found: AlikeReport, output: ExposureFormat, past: bool) -> None:
+def _print(found: "AlikeReport", output: ExposureFormat, past: bool) -> None:
     from fleet.cli.terminal.output import show, show_csv, show_json
     from fleet.cli.views import exposure as view
 

@@ -1,7 +1,5 @@
 """The commands init, sync, lint, status and explain."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -156,7 +154,7 @@ def status(
         raise typer.Exit(4)
 
 
-def _show_totals(home: Home, quorums: bool, at: datetime | None = None) -> FleetStatus:
+def _show_totals(home: "Home", quorums: bool, at: "datetime | None" = None) -> "FleetStatus":
     """Shows the whole fleet as a table, for which no row of a node is needed. Returns the status without nodes."""
     from fleet.cli.terminal.output import note, show
 
@@ -182,9 +180,9 @@ def _show_totals(home: Home, quorums: bool, at: datetime | None = None) -> Fleet
 
 
 def _past_status(
-    home: Home,
+    home: "Home",
     at: str,
-    chosen: Selection,
+    chosen: "Selection",
     output: StatusTable,
     watch: bool,
     quorums: bool,
@@ -209,7 +207,7 @@ def _past_status(
         raise typer.Exit(4)
 
 
-def _past_nodes(home: Home, at: datetime, chosen: Selection, output: StatusTable) -> FleetStatus:
+def _past_nodes(home: "Home", at: "datetime", chosen: "Selection", output: StatusTable) -> "FleetStatus":
     """Shows nodes at a past moment."""
     from fleet.app.reporting.past import status_at
     from fleet.cli.terminal.output import note
@@ -257,7 +255,7 @@ def diff(
         raise typer.Exit(4)
 
 
-def _status(home: Home, chosen: Selection, output: StatusTable) -> FleetStatus:
+def _status(home: "Home", chosen: "Selection", output: StatusTable) -> "FleetStatus":
     from fleet.app.reporting.status import fleet_status
     from fleet.core.reporting.selection import select
 
@@ -265,8 +263,8 @@ def _status(home: Home, chosen: Selection, output: StatusTable) -> FleetStatus:
 
 
 def _table(
-    found: FleetStatus, chosen: Selection, output: StatusTable, quorums: bool, past: bool = False
-) -> Text:
+    found: "FleetStatus", chosen: "Selection", output: StatusTable, quorums: bool, past: bool = False
+) -> "Text":
     from fleet.cli.views import quorum as quorum_view
     from fleet.cli.views import status as status_view
 
@@ -280,7 +278,7 @@ def _table(
 
 
 def _print_status(
-    found: FleetStatus, chosen: Selection, output: StatusTable, quorums: bool, past: bool = False
+    found: "FleetStatus", chosen: "Selection", output: StatusTable, quorums: bool, past: bool = False
 ) -> None:
     from fleet.cli.terminal.output import show, show_csv, show_json
 
@@ -294,7 +292,7 @@ def _print_status(
         show(_table(found, chosen, output, quorums, past))
 
 
-def _findings(found: FleetStatus) -> bool:
+def _findings(found: "FleetStatus") -> bool:
     fine = ("patched", "running")
     return any(state not in fine for state in found.summary.states) or any(
         not cluster.reachable for cluster in found.clusters

@@ -1,7 +1,5 @@
 """One node: what it is, its history, its logs."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """The commands inventory import, list and remove."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

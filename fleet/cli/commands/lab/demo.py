@@ -1,7 +1,5 @@
 """The demos: one rollout of a simulated fleet by the commands that one would type, and a quarter of a year."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path

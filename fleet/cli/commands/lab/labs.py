@@ -1,7 +1,5 @@
 """Places to try fleet in: a real control plane with fake nodes on this machine, and simulated histories of faults."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -106,7 +104,7 @@ def _up_on_machines(where: Path, workers: int, control_planes: int) -> None:
     _show_addresses(found.kubeconfig, hosts)
 
 
-def _show_addresses(kubeconfig: Path, hosts: LabMachines) -> None:
+def _show_addresses(kubeconfig: Path, hosts: "LabMachines") -> None:
     from fleet.cli.terminal.output import note
     from fleet.lab.machines import agent
 
