@@ -39,7 +39,7 @@ BESIDE = "46f985b"
 TREE = Path(__file__).resolve().parent.parent
 WIDTHS = (46, 10, 10, 7, 7, 14)
 CLUSTERS, NODES_OF_EACH = 7, 222
-"""Of the home with a journal, which has an entry for each step of each node."""
+"""Sets how large the fleet is whose home has a journal with an entry for each step of each node."""
 MAKE_HOME = (
     "import sys; from pathlib import Path; from bench.status import a_home; a_home(Path(sys.argv[1]), {}, {})"
 )
@@ -49,7 +49,7 @@ HEAD = ("WHAT", "OLD", "NEW", "RATIO", "AIM", "BROKEN")
 class Row(Struct, frozen=True):
     what: str
     old: float
-    """Of the older commit, in the unit that `what` names."""
+    """The older commit's figure, in the unit that `what` names."""
     new: float
     ratio: float
     aim: float
