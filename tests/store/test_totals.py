@@ -25,7 +25,7 @@ from fleet.core.objects.node import SITE_LABEL, Node, NodeRef
 from fleet.core.records.errors import UsageError
 from fleet.core.records.journal import JournalRecord
 from fleet.core.releases.release import Release
-from fleet.core.reporting.overview import DescribedNodes
+from fleet.core.reporting.overview import each_alone
 from fleet.core.reporting.selection import EVERYTHING
 from fleet.core.reporting.status import FleetStatus
 from fleet.core.rollout.goal import Goal, Start
@@ -121,7 +121,7 @@ QUESTIONS = (condition("kernel<6.2"), version_condition(OLD.version), package_qu
 
 def assert_exposure_is_that_of_each_node(home: Home, whole: FleetStatus) -> None:
     """Compares the exposure of alike nodes with the answer for each node of the status."""
-    nodes = [DescribedNodes(node, None, (node.name,)) for node in whole.nodes if node.state != "orphan"]
+    nodes = each_alone(node for node in whole.nodes if node.state != "orphan")
     sources = ExposureSources(lambda node: (), home.store.software, lambda release: None)
     policy = policy_for(home, known_in(home, home.clusters()))
     for question, found in zip(QUESTIONS, exposure(home, QUESTIONS, EVERYTHING).answers, strict=True):

@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fleet.app.reporting.status import clusters_of, etas, groups_in, policy_for, refuse_unknown
-from fleet.app.reporting.totals.present import alike_in
+from fleet.app.reporting.status import clusters_of, etas, groups_in, refuse_unknown
+from fleet.app.reporting.totals.present import alike_now
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.sboms import ReleaseSboms
 from fleet.core.exposure.answering import ComingRelease, ExposureSources, FindComing, answer
@@ -19,7 +19,7 @@ from fleet.core.exposure.formats.read import read_advisory
 from fleet.core.exposure.question import AdvisoryQuestion, ExposureQuestion
 from fleet.core.objects.node import NodeRef
 from fleet.core.reporting.ended_rollout import EndedRollout
-from fleet.core.reporting.overview import DescribedNodes, totals
+from fleet.core.reporting.overview import DescribedNodes, each_alone, totals
 from fleet.core.reporting.selection import Selection, is_selected, select
 from fleet.drivers.journal.brief import active_of, in_brief
 from fleet.system.given_file import given_file, shown_name
@@ -45,27 +45,27 @@ def exposure(
     then: rollouts and plans are those of now, and left out. Raises UsageError for an unknown cluster, site or pool, and
     for a moment of which nothing is known.
     """
-    coming: FindComing = _nothing
+    now = home.now() if at is None else at
+    coming: FindComing
     if at is None:
-        now, (nodes, policy), coming = home.now(), _present(home, selection), _Coming(home).to
+        nodes, policy = _present(home, selection, now)
+        coming = _Coming(home, now).to
     else:
         from fleet.app.reporting.past import moment_at
 
-        now, (status, policy) = at, moment_at(home, at, selection)
-        nodes = [DescribedNodes(node, None, (node.name,)) for node in select(status, selection).nodes]
+        status, policy = moment_at(home, at, selection)
+        nodes, coming = each_alone(select(status, selection).nodes), _nothing
     sources = ExposureSources(coming, home.store.software, ReleaseSboms(home.policy_file).of, vex)
     asked = [alike for alike in nodes if alike.node.state != "orphan"]
     return AlikeReport(now, tuple(answer(question, asked, policy, now, sources) for question in questions))
 
 
-def _present(home: Home, selection: Selection) -> tuple[Sequence[DescribedNodes], Policy]:
+def _present(home: Home, selection: Selection, now: datetime) -> tuple[list[DescribedNodes], Policy]:
     """Returns the selected nodes as they are now, those that are alike once, and the policy. Whether a rollout works on
     them is not asked. Raises UsageError for an unknown cluster, site or pool."""
     chosen = home.clusters(selection.clusters)
-    present = home.policy() if home.has_policy else None
-    alike = alike_in(home, chosen, present)
-    policy = policy_for(home, alike) if present is None else present
-    found = totals(home.now(), clusters_of(home, chosen, alike, groups_in(home)), alike, policy)
+    alike, policy = alike_now(home, chosen)
+    found = totals(now, clusters_of(home, chosen, alike, groups_in(home)), alike, policy)
     refuse_unknown(selection, found.status, policy)
     return [nodes for nodes in found.alike if is_selected(nodes.node, selection)], policy
 
@@ -98,9 +98,9 @@ def _content(path: Path, remedy: str) -> bytes:
 class _Coming:
     """Knows what is on its way to each node. Rollouts and plans are read when the first exposed node asks."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, now: datetime) -> None:
         self._home = home
-        self._now = home.now()
+        self._now = now
 
     @cached_property
     def _rollouts(self) -> Sequence[Rollout | EndedRollout]:

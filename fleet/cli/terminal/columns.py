@@ -30,6 +30,15 @@ def columns(head: Sequence[Cell], rows: Sequence[Sequence[Cell]], right: Collect
     return Text("\n").join(_line(line, widths, right) for line in lines)
 
 
+def unrepeated(place: tuple[str, ...], above: tuple[str, ...]) -> tuple[str, ...]:
+    """Returns the first cells of a row, which name its place: empty as far as they are those of the row above, from the
+    left. So a cluster is named again where the site changes."""
+    same = 0
+    while same < len(place) and place[same] == above[same]:
+        same += 1
+    return ("",) * same + place[same:]
+
+
 def indented(text: Text, blanks: int) -> Text:
     """Returns the text with every line moved to the right."""
     return Text("\n").join(Text(" " * blanks) + line for line in text.split("\n"))

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from rich.text import Text
 
-from fleet.cli.terminal.columns import Cell, columns
+from fleet.cli.terminal.columns import Cell, columns, unrepeated
 from fleet.cli.terminal.time_format import clock
 from fleet.core.exposure.exposure_report import (
     AlikeAnswer,
@@ -98,14 +98,13 @@ def _rows(
         software = node.version if by_version else node.kernel
         key = (node.site, node.cluster, node.pool, software, _fix(node.fix, now, past))
         groups.setdefault(key, []).append(nodes)
-    before = ("", "")
+    above = ("", "")
     for (site, cluster, pool, software, fix), alike in groups.items():
         members = [nodes.node for nodes in alike]
         since = min((node.since for node in members if node.since is not None), default=None)
         longest = max((node for node in members if node.days is not None), key=_days, default=None)
         yield (
-            site if site != before[0] else "",
-            cluster if (site, cluster) != before else "",
+            *unrepeated((site, cluster), above),
             pool or "-",
             software or "?",
             f"{_count(alike):,}",
@@ -113,7 +112,7 @@ def _rows(
             f"{longest.days:.0f}{'+' if longest.at_least else ''}" if longest is not None else "?",
             Text(fix, "" if members[0].fix is not None and members[0].fix.kind == "rollout" else "yellow"),
         )
-        before = (site, cluster)
+        above = (site, cluster)
 
 
 def _days(node: ExposedNode) -> tuple[float, bool]:
@@ -154,7 +153,8 @@ def _remedies(nodes: Sequence[ExposedNode]) -> Iterator[Text]:
 def _unknown(groups: Iterable[ExposedNodes]) -> Iterator[Text]:
     messages: dict[str, int] = {}
     for node, names in groups:
-        messages[_line(node.message)] = messages.get(_line(node.message), 0) + len(names)
+        message = _line(node.message)
+        messages[message] = messages.get(message, 0) + len(names)
     ordered = sorted(messages.items(), key=lambda item: -item[1])
     for message, count in ordered[:UNKNOWN_SHOWN]:
         yield Text(f"  {count:,}: {message}")

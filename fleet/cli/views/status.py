@@ -10,7 +10,7 @@ from msgspec import UNSET
 from msgspec.structs import asdict, fields
 from rich.text import Text
 
-from fleet.cli.terminal.columns import Cell, columns
+from fleet.cli.terminal.columns import Cell, columns, unrepeated
 from fleet.cli.terminal.time_format import ago, clock
 from fleet.cli.views.policies.standing import why_waiting
 from fleet.cli.views.rollout_page.standstill import standing_still
@@ -56,11 +56,10 @@ def glance(
 
 def _rows(status: FleetStatus) -> Iterator[tuple[Cell, ...]]:
     clusters = {cluster.name: cluster for cluster in status.clusters}
-    before = ("", "")
+    above = ("", "")
     for row in status.summary.pools:
         place = (row.site, row.cluster)
-        places = (row.site if row.site != before[0] else "", row.cluster if place != before else "")
-        before = place
+        places, above = unrepeated(place, above), place
         cluster = clusters.get(row.cluster)
         if cluster is not None and not cluster.reachable:
             yield (*places, "-", str(row.nodes) if row.nodes else "?", "?", _unreachable(cluster, status.at))

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from fleet.core.rollout.rollout import Rollout
 
 UNREACHABLE = "unreachable"
+Contact = tuple[bool, datetime | None]
+"""Whether a cluster answers, and when it answered last."""
+NO_CONTACT: Contact = (False, None)
 
 
 def overview(
@@ -51,15 +54,13 @@ def overview(
     rollout, by id. `held_since`: since when each node has been held. `pods`: how many pods are bound to each node that
     has any; None: not known.
     """
-    reachable = {cluster.name for cluster in clusters if cluster.reachable}
-    last_seen = {cluster.name: cluster.last_seen for cluster in clusters}
+    contacts = _contacts(clusters)
     parts = parts_of(rollouts, held or {}, held_since)
     names = ReleaseNames(policy)
     described = []
     for known in known_nodes:
         part, count = parts.get(known.ref), None if pods is None else pods.get(known.ref, 0)
-        seen = last_seen.get(known.cluster)
-        row = describe(known, names, part, known.cluster in reachable, seen, count)
+        row = describe(known, names, part, *contacts.get(known.cluster, NO_CONTACT), count)
         described.append(DescribedNodes(row, part, known.names))
     described.sort(key=_place)
     nodes = tuple([one.node for one in described])
@@ -74,6 +75,11 @@ class DescribedNodes(NamedTuple):
     part: RolloutPart | None
     names: Sequence[str]
     """Of all nodes that the row is about."""
+
+
+def each_alone(nodes: Iterable[StatusNode]) -> list[DescribedNodes]:
+    """Returns each node as one that no other is alike, and without its part in a rollout."""
+    return [DescribedNodes(node, None, (node.name,)) for node in nodes]
 
 
 class FleetTotals(Struct, frozen=True):
@@ -108,18 +114,21 @@ def totals(
 ) -> FleetTotals:
     """Returns what `overview` counts of the same nodes, and describes only one of nodes that are alike and have no part
     of their own in a rollout."""
-    reachable = {cluster.name for cluster in clusters if cluster.reachable}
-    last_seen = {cluster.name: cluster.last_seen for cluster in clusters}
+    contacts = _contacts(clusters)
     parts, names = parts_of(rollouts, held or {}), ReleaseNames(policy)
     described = []
     for nodes in alike:
-        seen = last_seen.get(nodes.cluster)
+        contact = contacts.get(nodes.cluster, NO_CONTACT)
         for part, members in _by_part(nodes, parts):
-            row = describe(replace(nodes, names=members), names, part, nodes.cluster in reachable, seen)
+            row = describe(replace(nodes, names=members), names, part, *contact)
             described.append(DescribedNodes(row, part, members))
     described.sort(key=_place)
     counted = _summary(described, _rows(described, clusters, eta or {}))
     return FleetTotals(FleetStatus(now, tuple(clusters), (), counted), tuple(described))
+
+
+def _contacts(clusters: Iterable[StatusCluster]) -> dict[str, Contact]:
+    return {cluster.name: (cluster.reachable, cluster.last_seen) for cluster in clusters}
 
 
 def _by_part(
@@ -222,7 +231,7 @@ def _rows_without_nodes(clusters: Iterable[StatusCluster]) -> Iterable[StatusPoo
 
 def summary(nodes: Iterable[StatusNode], pools: Iterable[StatusPool]) -> Summary:
     """Returns the numbers of nodes by state, kernel and version."""
-    return _summary([DescribedNodes(node, None, (node.name,)) for node in nodes], pools)
+    return _summary(each_alone(nodes), pools)
 
 
 def _summary(described: Sequence[DescribedNodes], pools: Iterable[StatusPool]) -> Summary:

@@ -11,6 +11,7 @@ from msgspec import Struct, UnsetType
 
 from fleet.core.policy.policy import Policy, Pool
 from fleet.core.policy.schedule import Schedules
+from fleet.core.policy.upgrades.approver import rule_of
 from fleet.core.policy.upgrades.upgrade_rule import SoakRule, UpgradeRule
 from fleet.core.releases.release import Release, Stream
 from fleet.core.standing.past import InPlace, PastPart, PastRollout
@@ -55,7 +56,7 @@ class StandingFacts(Struct, frozen=True, dict=True):
 
     @cached_property
     def rule(self) -> UpgradeRule:
-        return UpgradeRule() if isinstance(self.pool.upgrade, UnsetType) else self.pool.upgrade
+        return rule_of(self.pool)
 
     @cached_property
     def stream(self) -> Stream:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from fleet.core.policy.policy import Pool
-from fleet.core.policy.upgrades.approver import needs_users
-from fleet.core.policy.upgrades.upgrade_rule import UpgradeRule
+from fleet.core.policy.upgrades.approver import needs_users, rule_of
 from fleet.core.standing.decision import StandingDecision
 from fleet.core.standing.facts import StandingFacts
 from fleet.core.standing.qualification import Candidate
@@ -34,7 +33,7 @@ def outlook_of(facts: StandingFacts, decision: StandingDecision) -> StandingPool
 
 def follows(pool: Pool) -> str:
     """Returns what the pool follows, for users: `stable, 3d behind, after pool canary for 2d`."""
-    rule = pool.upgrade if isinstance(pool.upgrade, UpgradeRule) else UpgradeRule()
+    rule = rule_of(pool)
     parts = [pool.stream]
     if pool.version:
         parts.append(f"pinned to {pool.version}")

@@ -99,13 +99,16 @@ def _changes(transaction: Transaction, rows: Sequence[HistoryRow], ever: Any) ->
 
 def _change(row: Row, reader: _Reader) -> SoftwareChange:
     node, begin, end, next_begin, since, profile, next_profile = row[:7]
-    moment = reader.moment
     if begin is None:
         # The oldest row remembers since when its release has run, though rows before it were deleted.
-        return SoftwareChange(moment(next_begin if since is None else min(since, next_begin)))
+        return SoftwareChange(reader.moment(next_begin if since is None else min(since, next_begin)))
     unbroken = end == next_begin and reader.same_machine(profile, next_profile)
     return SoftwareChange(
-        moment(next_begin), HistoryRow(node, begin), reader.software(row), moment(begin), unbroken
+        reader.moment(next_begin),
+        HistoryRow(node, begin),
+        reader.software(row),
+        reader.moment(begin),
+        unbroken,
     )
 
 

@@ -134,8 +134,7 @@ def _as_of(
 
 def _machine_key(row: Row) -> tuple[Any, ...]:
     part = _MACHINE(whole(row[2], row[3]))
-    own = bytes(part.layered), bytes(part.live_patches)
-    return bytes(part.booted), bytes(part.units), *own, part.kernel
+    return bytes(part.booted), bytes(part.units), bytes(part.layered), bytes(part.live_patches), part.kernel
 
 
 def _alike(

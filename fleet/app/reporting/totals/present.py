@@ -38,9 +38,7 @@ def fleet_totals(home: Home) -> FleetTotals:
     chosen = home.clusters()
     rollouts = in_brief(home.store.journal, home.store.folds)
     active = active_of(rollouts)
-    present = home.policy() if home.has_policy else None
-    alike = alike_in(home, chosen, present)
-    policy = policy_for(home, alike) if present is None else present
+    alike, policy = alike_now(home, chosen)
     stands = standstill(home, active)
     found = totals(
         home.now(),
@@ -53,6 +51,13 @@ def fleet_totals(home: Home) -> FleetTotals:
     )
     status = replace(found.status, standstill=stands, only_in_sources=unseen_in(home, chosen) or UNSET)
     return replace(found, status=with_surroundings(home, status, chosen, policy, EVERYTHING))
+
+
+def alike_now(home: Home, rows: Sequence[ClusterRow]) -> tuple[list[AlikeNodes], Policy]:
+    """Returns the nodes of these clusters as they are now, and the policy whose pools tell them apart."""
+    present = home.policy() if home.has_policy else None
+    alike = alike_in(home, rows, present)
+    return alike, policy_for(home, alike) if present is None else present
 
 
 def alike_in(

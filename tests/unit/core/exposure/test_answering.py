@@ -28,7 +28,7 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy, Pool
 from fleet.core.releases.release import Advisory, Release, Stream
 from fleet.core.reporting.node_state import StatusNode
-from fleet.core.reporting.overview import DescribedNodes
+from fleet.core.reporting.overview import each_alone
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 BOOTED = NOW - timedelta(days=40)
@@ -129,8 +129,7 @@ def answer(
     sources: ExposureSources,
 ) -> ExposureAnswer:
     """Returns the answer with a row for each node."""
-    alike = [DescribedNodes(node, None, (node.name,)) for node in nodes]
-    return answer_alike(question, alike, policy, now, sources).whole()
+    return answer_alike(question, each_alone(nodes), policy, now, sources).whole()
 
 
 EARLIER = BOOTED - timedelta(days=300)
