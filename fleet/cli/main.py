@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING
 
 from fleet.cli.line import GLOBAL, run_line
+from fleet.cli.signals import end_as_by_interrupt
 from fleet.cli.terminal.program import program_name
-
-if TYPE_CHECKING:
-    from types import FrameType
 
 
 def main() -> None:
     """Runs the command line of this process, and exits with its code."""
     # No file of fleet's is writable for all users, even where the umask allows it.
     os.umask(os.umask(0o077) | 0o002)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        # nohup has it ignored.
-        if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, _interrupt)
+    end_as_by_interrupt()
     _open_streams()
     code = run(sys.argv[1:])
     # The process ends: another garbage collection would be wasted.
@@ -64,12 +57,3 @@ def _command(word: str) -> Callable[..., object]:
     from fleet.cli.command_tree import command_tree
 
     return command_tree(word)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Ends a command as Ctrl-C does: temporary files are removed, and programs that it has started are killed."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # A shell has Ctrl-C ignored for what it runs in the background.
-        raise KeyboardInterrupt
-    # Sent and not called: an event loop then receives the signal itself.
-    signal.raise_signal(signal.SIGINT)

@@ -69,6 +69,24 @@ def test_a_program_is_judged_by_its_exit_code(code: int, verdict: GateVerdict) -
     assert found.verdict is verdict and "the last line" in found.message and "first" not in found.message
 
 
+@pytest.mark.parametrize(("code", "shown"), [(0, "output"), (1, "error")])
+def test_what_a_program_that_failed_says_is_its_last_error(code: int, shown: str) -> None:
+    script = f"echo error >&2; echo output; exit {code}"
+    found = asyncio.run(measure(CommandGate(name="g", command=("/bin/sh", "-c", script))))
+    assert found.message.endswith(f": {shown}")
+
+
+def test_a_program_does_not_get_the_password_of_fleets_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLEET_DATABASE", "postgresql://fleet:secret@db/fleet")
+    gate = CommandGate(name="g", command=("/bin/sh", "-c", 'test -z "$FLEET_DATABASE"'))
+    assert asyncio.run(measure(gate)).verdict is GateVerdict.GOOD
+
+
+def test_a_program_that_has_ended_is_not_waited_for_where_its_child_holds_the_output() -> None:
+    gate = CommandGate(name="g", command=("/bin/sh", "-c", "sleep 600 & exit 1"))
+    assert asyncio.run(measure(gate)).verdict is GateVerdict.BAD
+
+
 def test_a_program_that_is_not_there_is_no_answer() -> None:
     found = asyncio.run(measure(CommandGate(name="g", command=("/no/such/program",))))
     assert found.verdict is GateVerdict.UNKNOWN and "/no/such/program" in found.message

@@ -87,6 +87,36 @@ def test_terminated_command_ends_its_plugin_and_the_plugins_children(
         assert (process.wait(), process.stderr and process.stderr.read()) == (INTERRUPTED, b"")
 
 
+IN_BACKGROUND = """
+import asyncio, os, signal
+from fleet.cli.signals import end_as_by_interrupt
+
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+end_as_by_interrupt()
+
+async def work():
+    os.kill(os.getpid(), signal.SIGINT)
+    await asyncio.sleep(0)
+    print("goes on")
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        print("goes on to its next await")
+    finally:
+        await asyncio.Event().wait()
+
+try:
+    asyncio.run(work())
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_command_in_the_background_is_interrupted_where_it_waits_and_not_between_two_statements() -> None:
+    """Otherwise a program that it was just starting would be left."""
+    found = subprocess.run([sys.executable, "-c", IN_BACKGROUND], capture_output=True, text=True, check=False)
+    assert found.stdout.splitlines() == ["goes on", "goes on to its next await", "interrupted"], found.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_terminated_controller_ends_its_plugins_and_their_children(
     tmp_path: Path, number: signal.Signals
