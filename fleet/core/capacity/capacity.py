@@ -227,7 +227,7 @@ class ClusterCapacity:
     def _fits_all_by_counts(self, name: str, going: Sequence[Pod]) -> bool:
         """Returns whether by the counts all pods to be rescheduled and the pods `going` of the node fit on other
         nodes."""
-        sizes = [*self._rescheduled.sizes, *{rounded_size(pod.requests) for pod in going}]
+        sizes = [*self._rescheduled.sizes, *map(rounded_size, {pod.requests for pod in going})]
         cpu = max(size[0] for size in sizes)
         memory = max(size[1] for size in sizes)
         storage = max(size[2] for size in sizes)

@@ -32,15 +32,13 @@ class RescheduledPods:
 
     def add(self, pod: Pod) -> None:
         """Records a pod that was added. A pod that need not be rescheduled is left out."""
-        if not needs_place_elsewhere(pod):
-            return
         if pod.node:
-            leaving = self.leaving.get(pod.node)
-            if leaving is not None:
-                leaving[pod.uid] = pod
-                self.sizes[rounded_size(pod.requests)] += 1
-        elif not pod.deleting and not pod.stuck:
-            self._unbound[pod.uid] = pod
+            places = self.leaving.get(pod.node)
+        else:
+            places = self._unbound if not pod.deleting and not pod.stuck else None
+        # Most pods come to a node that is not drained.
+        if places is not None and needs_place_elsewhere(pod):
+            places[pod.uid] = pod
             self.sizes[rounded_size(pod.requests)] += 1
 
     def deletion_began(self, pod: Pod) -> None:

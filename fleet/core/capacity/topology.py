@@ -18,8 +18,8 @@ from fleet.core.objects.node import Node
 from fleet.core.objects.placement import EVERYWHERE, SpreadRule, domain_of
 from fleet.core.objects.pod import Pod
 
-PodKind = tuple[str, tuple[tuple[str, str], ...], tuple[SpreadRule, ...]]
-"""Namespace, labels and rules of a pod. Pods with the same labels in another order count as another kind."""
+PodKind = tuple[str, frozenset[tuple[str, str]], tuple[SpreadRule, ...]]
+"""Namespace, labels and rules of a pod."""
 
 
 class LabelSetCounts:
@@ -102,7 +102,7 @@ class TopologyCounts:
         self._by_kind: dict[PodKind, LabelSetCounts] = {}
         self._of_last: dict[str, tuple[Pod, LabelSetCounts]] = {}
         """The pod of each owner that was looked up last, with the counts of its kind; by uid of the owner. Pods of one
-        template share labels and rules, and then their counts are found without a look at each label."""
+        template have equal labels and rules, and then their counts are found without a look-up by all of them."""
         self._domains: dict[tuple[str, NodeInclusion | None], TopologyDomains] = {}
         self._by_rules: dict[tuple[PlacementRules, TopologyDomains], RuleCounts] = {}
         self._by_namespace: dict[str, list[RuleCounts]] = {}
@@ -230,7 +230,7 @@ class TopologyCounts:
         """Returns the counts of the pods of this pod's kind."""
         if pod.owner is not None:
             last = self._of_last.get(pod.owner.uid)
-            if last is not None and _of_one_template(last[0], pod):
+            if last is not None and _of_one_kind(last[0], pod):
                 return last[1]
             counts = self._find_counts(pod)
             self._of_last[pod.owner.uid] = pod, counts
@@ -238,7 +238,7 @@ class TopologyCounts:
         return self._find_counts(pod)
 
     def _find_counts(self, pod: Pod) -> LabelSetCounts:
-        kind = (pod.namespace, tuple(pod.labels.items()), pod.apart)
+        kind = (pod.namespace, frozenset(pod.labels.items()), pod.apart)
         counts = self._by_kind.get(kind)
         if counts is None:
             near = (*self._by_namespace.get(pod.namespace, ()), *self._by_namespace.get(EVERYWHERE, ()))
@@ -291,10 +291,9 @@ ALWAYS_ALLOWED = PlacementCheck([], [], [], False)
 """The check of a pod that no rule limits."""
 
 
-def _of_one_template(one: Pod, other: Pod) -> bool:
-    """Returns whether the pods have the same labels and rules because both were made from the same objects. False does
-    not say that they differ."""
-    return one.labels is other.labels and one.apart is other.apart and one.namespace == other.namespace
+def _of_one_kind(one: Pod, other: Pod) -> bool:
+    """Returns whether the pods are of one `PodKind`."""
+    return one.labels == other.labels and one.apart == other.apart and one.namespace == other.namespace
 
 
 def _node_inclusion(rule: SpreadRule, pod: Pod, keys: tuple[str, ...]) -> NodeInclusion:

@@ -115,8 +115,9 @@ class BudgetIndex:
         last = self._of_last.get(owner)
         if (
             last is not None
-            and last.labels is pod.labels
-            and (last.terms, last.namespace) == (terms, pod.namespace)
+            and last.terms == terms
+            and last.labels == pod.labels
+            and last.namespace == pod.namespace
         ):
             return last
         found = self._of_last[owner] = MatchedBudgets(

@@ -113,6 +113,14 @@ def test_counts_do_not_depend_on_the_order_of_events(rule: SpreadRule) -> None:
         assert allowed(early, nodes, rule, *away) == allowed(late, nodes, rule, *away)
 
 
+def test_order_of_labels_makes_no_difference() -> None:
+    """A pod is counted once, however its labels are ordered when the pod is seen again."""
+    pod = replace(a_pod("w-0", "n-0"), labels={"app": "web", "tier": "front"})
+    found, nodes = neighbours("aab", pod)
+    found.count_pod(replace(pod, labels={"tier": "front", "app": "web"}), -1)
+    assert allowed(found, nodes, ZONE_APART) == "yyy"
+
+
 def test_greater_and_less() -> None:
     more, less = Requirement("cores", "Gt", ("8",)), Requirement("cores", "Lt", ("8",))
     for number, next_one in pairwise(["7", "8", "9"]):
@@ -123,13 +131,15 @@ def test_greater_and_less() -> None:
 
 SHARED, ONE_RULE = {"app": "web"}, (HOST_APART,)
 """Objects that pods of one template have in common."""
+TWO_ORDERS = ({"app": "web", "tier": "front"}, {"tier": "front", "app": "web"})
+"""Equal labels in both orders."""
 PODS = st.builds(
     Pod,
     namespace=st.sampled_from(("shop", "else")),
     name=st.sampled_from("abcdef"),
     uid=st.sampled_from("abcdef"),
     node=st.sampled_from(("n-0", "n-1", "n-2")),
-    labels=st.sampled_from((SHARED, {"app": "web"}, {"app": "db"})),
+    labels=st.sampled_from((SHARED, {"app": "web"}, {"app": "db"}, *TWO_ORDERS)),
     apart=st.sampled_from(((), ONE_RULE, (SPREAD,))),
     owner=st.sampled_from((None, Owner("ReplicaSet", "web", "rs"), Owner("ReplicaSet", "db"))),
     deleting=st.booleans(),
