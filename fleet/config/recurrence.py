@@ -29,8 +29,8 @@ NUMBERS: Mapping[str, tuple[int, bool]] = {
 """The greatest number of each list, and whether a negative number counts from the end."""
 MOST: Mapping[str, int] = {"INTERVAL": 1000, "COUNT": 10_000}
 FIRST_YEAR, LAST_YEAR = 1900, 9000
-DAY = re.compile(r"([+-]?[1-9]\d?)?(MO|TU|WE|TH|FR|SA|SU)")
-UNTIL = re.compile(r"(\d{8})(?:T(\d{6})(Z)?)?")
+DAY = r"([+-]?[1-9]\d?)?(MO|TU|WE|TH|FR|SA|SU)"
+UNTIL = r"(\d{8})(?:T(\d{6})(Z)?)?"
 
 
 class NeverOccursError(ValueError):
@@ -89,14 +89,14 @@ def _fits(name: str, value: str, frequency: str) -> bool:
     if name == "WKST":
         return value in WEEKDAYS
     if name == "BYDAY":
-        days = [DAY.fullmatch(each) for each in values]
+        days = [re.fullmatch(DAY, each) for each in values]
         return all(day and (not day[1] or frequency in ("MONTHLY", "YEARLY")) for day in days)
-    return name != "UNTIL" or UNTIL.fullmatch(value) is not None
+    return name != "UNTIL" or re.fullmatch(UNTIL, value) is not None
 
 
 def _until(value: str, zone: str) -> str:
     """Returns the end of the rule as a wall-clock time of the zone. A date stands for all of its day."""
-    found = UNTIL.fullmatch(value)
+    found = re.fullmatch(UNTIL, value)
     assert found, value
     date, time, is_utc = found.groups()
     try:

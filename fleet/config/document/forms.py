@@ -19,14 +19,13 @@ NAME_WORDS = "a name of letters, digits, '-', '_' and '.'"
 UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 LONGEST = 30 * 86400
 MOST = 1_000_000
-DURATION = re.compile(r"(?=\d)(?:(\d{1,7})d)? ?(?:(\d{1,7})h)? ?(?:(\d{1,7})m)? ?(?:(\d{1,7})s)?", re.ASCII)
+# Patterns are texts: a file has values of few forms, and `re` keeps what it has compiled.
+DURATION = r"(?=\d)(?:(\d{1,7})d)? ?(?:(\d{1,7})h)? ?(?:(\d{1,7})m)? ?(?:(\d{1,7})s)?"
 DURATION_IN_GO = r"0|[0-9][0-9dhm ]*[dhms]"
 NUMBER = r"0?[0-9]{1,6}|1000000"
 PERCENT = r"0{0,5}[0-9]{1,2}%|0{0,4}100%"
-LABEL = re.compile(
-    r"(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
-)
-LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+LABEL = r"(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+LABEL_VALUE = r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?"
 
 
 class ValueForm(NamedTuple, Generic[T]):
@@ -58,19 +57,16 @@ def number_or_text(least: int, most: int, pattern: str) -> dict[str, Any]:
     return {"x-kubernetes-int-or-string": True, "minimum": least, "maximum": most, **texts}
 
 
-def matching(
-    expected: str, pattern: str | re.Pattern[str], in_go: str = "", most: int | None = None
-) -> ValueForm[str]:
+def matching(expected: str, pattern: str, in_go: str = "", most: int | None = None) -> ValueForm[str]:
     """Returns the form of texts that match the whole pattern. `in_go`: the pattern of the schema where Go cannot read
     this one. `most`: how long such texts can be, where a rule of the schema has to know."""
-    compiled = re.compile(pattern)
 
     def read(text: str) -> str:
-        if not compiled.fullmatch(text):
+        if not re.fullmatch(pattern, text):
             raise ValueError(text)
         return text
 
-    return ValueForm(expected, read, schema=text_schema(in_go or compiled.pattern, most))
+    return ValueForm(expected, read, schema=text_schema(in_go or pattern, most))
 
 
 def _word(text: str) -> str:
@@ -269,7 +265,7 @@ def seconds(least: int) -> ValueForm[int]:
     """Returns the form of a duration, read as whole seconds."""
 
     def read(text: str) -> int:
-        found = DURATION.fullmatch(text)
+        found = re.fullmatch(DURATION, text, re.ASCII)
         if text == "0":
             total = 0
         elif found is None or not any(found.groups()) or text.endswith(" "):

@@ -14,7 +14,7 @@ TITLE = 120
 """The longest title, in characters."""
 PART = 300
 """The longest part of a message that comes from a cluster, a host or an operator, in characters."""
-PING = re.compile(r"@(?=everyone|here|channel|all|room)|<(?=[@!#])", re.IGNORECASE)
+PING = r"@(?=everyone|here|channel|all|room)|<(?=[@!#])"
 """Text that chat programs take for an order to alert everyone."""
 
 
@@ -54,5 +54,5 @@ NOTHING = DerivedMessages()
 
 def quoted(text: str, most: int = PART) -> str:
     """Returns a text from elsewhere for use in a message: on one line, visible, short, and unable to alert a chat room."""
-    plain = PING.sub("(at)", visible(text))
+    plain = re.sub(PING, "(at)", visible(text), flags=re.IGNORECASE)
     return plain if len(plain) <= most else f"{plain[: most - 1]}…"

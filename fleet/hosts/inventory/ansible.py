@@ -6,6 +6,7 @@ docs/hosts.md lists the variables that count. Source of their meaning: ansible.b
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -145,7 +146,9 @@ def _groups(reader: Reader) -> dict[str, str]:
     """Returns a label for each group whose name is valid in a label; the group `ungrouped` has none."""
     names = reader.values("group_names", forms.TEXT)
     return {
-        GROUP + name: "true" for name in names if name != "ungrouped" and forms.LABEL.fullmatch(GROUP + name)
+        GROUP + name: "true"
+        for name in names
+        if name != "ungrouped" and re.fullmatch(forms.LABEL, GROUP + name)
     }
 
 

@@ -13,7 +13,6 @@ from msgspec import Struct
 from fleet.core.records.errors import StoreError, UsageError
 
 HIDDEN = "***"
-PASSWORD = re.compile(r"(?:://[^:@/?]*:(?=[^?]*@)|[?&]password=)([^?&]*(?=@)|[^&]*)")
 SHORT = 3
 """A part of a password shorter than this many characters reveals nothing, and hiding such a part would garble
 messages."""
@@ -57,7 +56,7 @@ class DatabaseAddress(Struct, frozen=True):
 
     def _secrets(self) -> list[str]:
         """Returns the secrets of the URL, the longest first. The URL is not parsed, because it may be malformed."""
-        written = PASSWORD.findall(self.url)
+        written = re.findall(r"(?:://[^:@/?]*:(?=[^?]*@)|[?&]password=)([^?&]*(?=@)|[^&]*)", self.url)
         # libpq cuts a password that holds an @ there, and takes the rest for the host.
         parts = [part for secret in written for part in secret.split("@") if len(part) >= SHORT]
         forms = {
