@@ -66,6 +66,7 @@ class Objects:
         self.maintenances: dict[tuple[str, str, str], Maintenance] = {}
         self._on_node: dict[str, set[PodRef]] = {}
         self._controllers: dict[PodRef, WorkloadKey | None] = {}
+        self._keys: dict[WorkloadKey, WorkloadKey] = {}
         self.pod_listeners: list[PodListener] = []
         self.node_listeners: list[NodeListener] = []
 
@@ -100,7 +101,7 @@ class Objects:
         for pod in pods:
             ref = pod.ref
             self.pods[ref] = pod
-            self._controllers[ref] = controller_of(pod)
+            self._controllers[ref] = self._shared(controller_of(pod))
             if pod.node:
                 self._on_node.setdefault(pod.node, set()).add(ref)
 
@@ -122,7 +123,7 @@ class Objects:
     def put_pod(self, pod: Pod, **fields: Any) -> Pod:
         """Creates a pod like this one, except for `fields`."""
         pod = replace(pod, resource_version=self._version(), **fields)
-        ref, key = pod.ref, controller_of(pod)
+        ref, key = pod.ref, self._shared(controller_of(pod))
         self.pods[ref] = pod
         self._controllers[ref] = key
         if pod.node:
@@ -223,6 +224,10 @@ class Objects:
     def drop_maintenance(self, maintenance: Maintenance) -> None:
         del self.maintenances[maintenance.key]
         self._announce_deleted(maintenance)
+
+    def _shared(self, key: WorkloadKey | None) -> WorkloadKey | None:
+        """Returns the one key that stands for all that are equal."""
+        return self._keys.setdefault(key, key) if key is not None else None
 
     def _version(self) -> str:
         self.revision += 1

@@ -74,7 +74,7 @@ def _simulated(request: PlanRequest, report: Progress) -> Ended:
         expected=_hooks(request),
         own=_own(request),
     )
-    table = PlanRecorder(request.answering())
+    table = PlanRecorder()
     models = {
         cluster_snapshot.cluster: Model.from_snapshot(
             replace(cluster_snapshot, at=start, pods=_without_finalizers(cluster_snapshot.pods, start)),

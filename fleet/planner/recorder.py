@@ -8,15 +8,14 @@ from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
-from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.engine.decision import Decision
 from fleet.core.guards.quorum import GroupWithoutNode
 from fleet.core.objects.node import NodeRef
-from fleet.core.objects.pod import Pod
+from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.planning.plan import PlannedEviction, PlannedRun, PlannedStep, PlannedVote
 from fleet.core.rollout.action import AnyAction, Evict, MoveLeader, Outcome, Result, SaveSnapshot
 from fleet.core.rollout.decisions import StepFinished
-from fleet.core.rollout.event import ClusterEvent, Deleted, Upserted
+from fleet.core.rollout.event import ClusterEvent, Upserted
 from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import HAS_SLOT, Step
 
@@ -35,8 +34,7 @@ def most_out(runs: Iterable[PlannedRun]) -> int:
 class PlanRecorder:
     """Times are seconds since the plan's start."""
 
-    def __init__(self, snapshots: Iterable[Snapshot]) -> None:
-        """`snapshots`: the clusters at the start."""
+    def __init__(self) -> None:
         self.peak = 0
         """The most nodes that had a slot at the same time."""
         self._out = 0
@@ -49,9 +47,10 @@ class PlanRecorder:
         """When a snapshot of etcd was taken, by node and group."""
         self._led: dict[tuple[NodeRef, str], str] = {}
         """To which member leadership was moved, by node and group."""
-        self._pods = {pod.uid: pod for snapshot in snapshots for pod in snapshot.pods}
         self._awaited: dict[str, deque[tuple[NodeRef, int]]] = {}
         """Evictions whose replacement is not Ready yet, by the uid of the pod's owner."""
+        self._names: dict[tuple[PodRef, ...], tuple[str, ...]] = {}
+        """The names of budgets as `namespace/name`: most pods are matched by the same as others."""
 
     def decided(self, decision: Decision, at: float) -> None:
         """Records the steps that a decision writes to the journal."""
@@ -59,13 +58,18 @@ class PlanRecorder:
             if isinstance(item, StepFinished):
                 self._step(item.node, item.to, at)
 
-    def performed(self, outcome: Outcome, at: float, budgets: tuple[str, ...] = ()) -> None:
-        """Records an action that was performed. `budgets`: those that match an evicted pod, as `namespace/name`."""
+    def performed(
+        self, outcome: Outcome, at: float, pod: Pod | None = None, budgets: tuple[PodRef, ...] = ()
+    ) -> None:
+        """Records an action that was performed. `pod`: the one that was evicted, if it is known. `budgets`: those that
+        match the pod."""
         action: AnyAction = outcome.action
         if isinstance(action, Evict) and outcome.result is Result.DONE:
             planned = self._evictions.setdefault(action.node, [])
-            pod = self._pods.get(action.pod_uid)
-            planned.append(PlannedEviction(str(action.pod), at, None, budgets))
+            names = self._names.get(budgets)
+            if names is None:
+                names = self._names[budgets] = tuple(map(str, budgets))
+            planned.append(PlannedEviction(str(action.pod), at, None, names))
             if pod is not None and pod.owner is not None:
                 self._awaited.setdefault(pod.owner.uid, deque()).append((action.node, len(planned) - 1))
         elif isinstance(action, SaveSnapshot) and outcome.result is Result.DONE:
@@ -96,19 +100,15 @@ class PlanRecorder:
             for absence in absences
         )
 
-    def observed(self, event: ClusterEvent, at: float) -> None:
-        """Records that a replacement became Ready. Replacements of one owner are counted in the order of the evictions."""
-        if not isinstance(event, (Upserted, Deleted)) or not isinstance(event.obj, Pod):
+    def observed(self, event: ClusterEvent, at: float, known: Mapping[str, Pod]) -> None:
+        """Records that a replacement became Ready. Replacements of one owner are counted in the order of the evictions.
+        `known`: the pods of the event's cluster before the event, by uid."""
+        if not isinstance(event, Upserted) or not isinstance(pod := event.obj, Pod):
             return
-        pod = event.obj
-        if isinstance(event, Deleted):
-            self._pods.pop(pod.uid, None)
+        if pod.owner is None or not pod.ready or pod.deleting:
             return
-        before = self._pods.get(pod.uid)
-        self._pods[pod.uid] = pod
-        became_ready = pod.ready and not pod.deleting and (before is None or not before.ready)
-        awaited = self._awaited.get(pod.owner.uid) if pod.owner is not None and became_ready else None
-        if awaited:
+        awaited = self._awaited.get(pod.owner.uid)
+        if awaited and ((before := known.get(pod.uid)) is None or not before.ready):
             ref, index = awaited.popleft()
             self._evictions[ref][index] = replace(self._evictions[ref][index], ready_at=at)
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from fleet.core.engine.decision import Decision
 from fleet.core.engine.engine import Engine
+from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.rollout.action import AnyAction, Evict, Reboot, Result
 from fleet.core.rollout.decisions import StepFinished
 from fleet.model.model import Model
@@ -41,16 +42,17 @@ def simulate(
     runs = sum(len(rollout.runs) for rollout in working)
     while at <= FURTHEST:
         now = start + timedelta(seconds=at)
-        for model in models.values():
+        for cluster, model in models.items():
+            known = engine.views[cluster].pods
             for moment, event in model.advance(at):
-                table.observed(event, moment)
+                table.observed(event, moment, known)
                 engine.observe(event, now)
         decision = engine.decide(now)
         table.decided(decision, at)
         report(runs - sum(rollout.remaining for rollout in working), runs)
         for action in decision.actions:
             outcome = models[action.node.cluster].perform(action, at)
-            table.performed(outcome, at, _budgets(engine, action))
+            table.performed(outcome, at, *_evicted(engine, action))
             if isinstance(action, Reboot) and action.quorums and outcome.result is Result.DONE:
                 run = engine.rollouts[action.rollout].runs[action.node]
                 table.rebooted(action.node, engine.absences(action.node), at, run.goal.etcd)
@@ -69,13 +71,13 @@ def simulate(
         at = following
 
 
-def _budgets(engine: Engine, action: AnyAction) -> tuple[str, ...]:
-    """Returns the budgets that match the pod of an eviction, as `namespace/name`."""
+def _evicted(engine: Engine, action: AnyAction) -> tuple[Pod | None, tuple[PodRef, ...]]:
+    """Returns the pod of an eviction, if it is known, and the budgets that match the pod."""
     if not isinstance(action, Evict):
-        return ()
+        return None, ()
     view = engine.views[action.node.cluster]
     pod = view.pods.get(action.pod_uid)
-    return tuple(map(str, view.budget_index.refs_of(pod))) if pod is not None else ()
+    return pod, (view.budget_index.refs_of(pod) if pod is not None else ())
 
 
 def _next(

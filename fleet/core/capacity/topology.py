@@ -6,7 +6,6 @@ applies. Source: kube-scheduler, plugins interpodaffinity and podtopologyspread.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -30,7 +29,7 @@ class LabelSetCounts:
     def __init__(self, rule_counts: Iterable[RuleCounts]) -> None:
         self.by_node: dict[str, int] = {}
         """Number of pods by node."""
-        self.deleting: Counter[str] = Counter()
+        self.deleting: dict[str, int] = {}
         """Number of pods that are being deleted, by node; spread rules do not count such pods."""
         self.rule_counts = list(rule_counts)
         """The counts of the rules that apply to these pods."""
@@ -39,6 +38,14 @@ class LabelSetCounts:
         self.repelled_by: list[int] = [0, 0]
         """How many of the anti-affinity rules for the kind's namespace, and for all namespaces, have been checked for
         `repelled`."""
+
+    def count_deleting(self, node: str, sign: int) -> None:
+        """Adds one to the pods of the node that are being deleted, or takes one off."""
+        number = self.deleting.get(node, 0) + sign
+        if number:
+            self.deleting[node] = number
+        else:
+            self.deleting.pop(node, None)
 
 
 class PlacementCheck:
@@ -177,7 +184,7 @@ class TopologyCounts:
         else:
             counts.by_node.pop(name, None)
         if pod.deleting:
-            counts.deleting[name] += sign
+            counts.count_deleting(name, sign)
         if counts.rule_counts:
             node = self._nodes.get(name)
             for rule_counts in counts.rule_counts:
@@ -187,7 +194,7 @@ class TopologyCounts:
     def count_deleting(self, pod: Pod) -> None:
         """Records that a pod that has been counted is being deleted now."""
         counts = self._counts_of(pod)
-        counts.deleting[pod.node] += 1
+        counts.count_deleting(pod.node, 1)
         for rule_counts in counts.rule_counts:
             if rule_counts.spread:
                 rule_counts.add(pod.node, self._nodes.get(pod.node), -1)
@@ -273,7 +280,7 @@ class TopologyCounts:
                 if _counted(rule_counts, kind):
                     counts.rule_counts.append(rule_counts)
                     for name, number in counts.by_node.items():
-                        less = counts.deleting[name] if rule_counts.spread else 0
+                        less = counts.deleting.get(name, 0) if rule_counts.spread else 0
                         if number > less:
                             rule_counts.add(name, self._nodes.get(name), number - less)
         return rule_counts

@@ -38,6 +38,8 @@ MAX_DELAY_BY_KIND: Mapping[str, float] = {"mark": 3600.0, "unmark": 900.0, "clea
 """The longest delay between attempts in seconds, by the action's kind, where it is not `MAX_RETRY_DELAY`: no run waits
 for
 these actions, and each attempt is two entries of the journal."""
+FEW_DELAYS = 1000
+"""So many delays are kept without a look at which are over."""
 MAX_OPERATOR_DELAY = 60.0
 """Seconds at most between two evictions that are sent for a pod's operator to see; the delay doubles up to that."""
 
@@ -73,6 +75,7 @@ class InFlightActions:
         self._requested_since: dict[ActionKey, datetime] = {}
         """When the present step of the node's run asked for the action first."""
         self._not_before: dict[ActionKey, datetime] = {}
+        self._most_delays = FEW_DELAYS
         self._seen: set[ActionKey] = set()
         """Actions whose effect the cluster has shown since they were issued last."""
         self._failures: dict[ActionKey, tuple[int, str]] = {}
@@ -150,6 +153,15 @@ class InFlightActions:
         else:
             self._errors[key] = outcome.detail or str(outcome.result)
         self._not_before[key] = now + timedelta(seconds=delay)
+        if len(self._not_before) > self._most_delays:
+            self._forget_delays_that_are_over(now)
+
+    def _forget_delays_that_are_over(self, now: datetime) -> None:
+        """A delay that is over says the same as none; without this the actions of all nodes that ever were upgraded
+        would be kept."""
+        self._not_before = {key: until for key, until in self._not_before.items() if until > now}
+        self._seen.intersection_update([*self._not_before, *self._in_flight])
+        self._most_delays = max(FEW_DELAYS, 2 * len(self._not_before))
 
     def _delay_after(self, outcome: Outcome, key: ActionKey) -> float:
         """Returns the seconds until the action may be issued again; counts its failures in a row."""

@@ -62,7 +62,11 @@ class BudgetReservations:
         """Removes the reservation of a pod whose eviction was granted, or that is gone. Returns the budgets that have more
         evictions for other nodes now."""
         reserved = self._reserved.get(ref)
-        keys = reserved.pop(pod_uid, ()) if reserved else ()
+        if reserved is None:
+            return ()
+        keys = reserved.pop(pod_uid, ())
+        if not reserved:
+            del self._reserved[ref]
         for key in keys:
             self._reserved_by[key].pop(pod_uid, None)
         return keys
