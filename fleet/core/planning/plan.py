@@ -17,7 +17,7 @@ from fleet.core.releases.release import Release
 from fleet.core.rollout.goal import Goal, StandingStart, Start
 
 
-class PlannedStep(Struct, frozen=True):
+class PlannedStep(Struct, frozen=True, gc=False):
     """One step of a planned run."""
 
     step: str
@@ -26,7 +26,7 @@ class PlannedStep(Struct, frozen=True):
     end: float
 
 
-class PlannedEviction(Struct, frozen=True):
+class PlannedEviction(Struct, frozen=True, gc=False):
     """The eviction of one pod in a planned run."""
 
     pod: str

@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import pytest
 
+from fleet.core.capacity.topology import LabelSetCounts
 from fleet.core.objects.node import NodeRef
 from fleet.core.rollout.action import Cordon, Outcome, Result
-from fleet.core.state.in_flight import RETRY_DELAY, InFlightActions, action_key
+from fleet.core.state.in_flight import FEW_DELAYS, RETRY_DELAY, ActionKey, InFlightActions, action_key
 from fleet.core.state.requeue_timers import RequeueTimers
 from fleet.lab.simulation.builders import START, a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour
@@ -58,3 +59,30 @@ def test_effect_that_was_not_seen_may_appear_until_its_delay_is_over() -> None:
     assert actions.may_appear(key, later), "another party has removed the cordon: it was asked for again"
     actions.settle(Outcome(second, Result.UNKNOWN), later)
     assert actions.may_appear(key, later)
+
+
+def test_delays_that_go_on_are_kept_however_many_are_over() -> None:
+    actions, later = InFlightActions(RequeueTimers()), START + timedelta(hours=1)
+    for number in range(3 * FEW_DELAYS):
+        ref = NodeRef("east", f"n-{number}")
+        actions.settle(Outcome(Cordon(f"r-1/{number}", "r-1", ref, "uid"), Result.DONE), START)
+    last = Cordon("r-1/last", "r-1", NodeRef("east", "last"), "uid")
+    actions.add(last)
+    actions.settle(Outcome(last, Result.DONE), later)
+    actions.seen(action_key(last))
+    for number in range(FEW_DELAYS):
+        ref = NodeRef("east", f"m-{number}")
+        actions.settle(Outcome(Cordon(f"r-1/m-{number}", "r-1", ref, "uid"), Result.DONE), later)
+    assert not actions.may_issue(action_key(last), later)
+    assert not actions.may_appear(action_key(last), later), "its effect was seen"
+    assert actions.may_issue(ActionKey(NodeRef("east", "n-0"), last.kind), later)
+
+
+def test_counts_of_pods_that_are_being_deleted_end_with_them() -> None:
+    counts = LabelSetCounts([])
+    counts.count_deleting("n-1", 1)
+    counts.count_deleting("n-1", 1)
+    counts.count_deleting("n-1", -1)
+    assert counts.deleting == {"n-1": 1}
+    counts.count_deleting("n-1", -1)
+    assert counts.deleting == {}
