@@ -135,7 +135,7 @@ def _executed(plan: Plan, snapshot: Snapshot) -> float:
     simulate(
         engine,
         {snapshot.cluster: Model.from_snapshot(snapshot, spread(), Random(1))},
-        PlanRecorder([snapshot]),
+        PlanRecorder(),
         START,
     )
     if rollout.remaining or rollout.ended_at is None:
