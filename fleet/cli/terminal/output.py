@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ SELDOM = 10.0
 def console(*, stderr: bool = False) -> Console:
     """Returns the console: without colour in a pipe and under NO_COLOR. Lines are never cut or folded, since a
     terminal folds them itself."""
-    from fleet.cli.terminal.visible import Screen
+    from fleet.cli.terminal.screen import Screen
 
     return Screen(stderr=stderr, soft_wrap=True, highlight=False, emoji=False, markup=False)
 
@@ -33,13 +34,23 @@ def show(result: Text | str) -> None:
     """Prints a result: on a terminal folded between words, in a pipe unchanged."""
     from rich.text import Text
 
-    from fleet.cli.terminal.columns import folded
     from fleet.cli.terminal.visible import visible_text
 
-    screen = console()
     # Before it is folded: what is written out takes more room.
     text = text_as_typed(visible_text(result if isinstance(result, Text) else Text(result)))
+    if _is_plain():
+        print(text.plain, flush=True)
+        return
+    from fleet.cli.terminal.columns import folded
+
+    screen = console()
     screen.print(folded(text, screen.width) if screen.is_terminal else text)
+
+
+def _is_plain() -> bool:
+    """Returns whether stdout is a pipe or a file, and no variable of the environment makes rich take it for a terminal:
+    then no console is needed."""
+    return not sys.stdout.isatty() and not os.environ.keys() & {"FORCE_COLOR", "TTY_COMPATIBLE"}
 
 
 def note(message: str, style: str = "") -> None:

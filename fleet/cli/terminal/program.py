@@ -16,7 +16,7 @@ COMMANDS = (
     *("releases", "report", "rollout", "run", "schedule", "status", "sync", "window"),
 )
 PLUGIN = "kubectl fleet"
-_COMMAND = re.compile(rf"(?<![\w./-])(?<!kubectl )fleet(?= (?:--home|{'|'.join(COMMANDS)})\b)")
+_COMMAND = rf"(?<![\w./-])(?<!kubectl )fleet(?= (?:--home|{'|'.join(COMMANDS)})\b)"
 
 
 def program_name(path: str) -> str:
@@ -27,14 +27,14 @@ def program_name(path: str) -> str:
 
 def as_typed(text: str) -> str:
     """Returns the text with the commands in it as the user of this process types them."""
-    return _COMMAND.sub(PLUGIN, text) if program_name(sys.argv[0]) == PLUGIN else text
+    return re.sub(_COMMAND, PLUGIN, text) if program_name(sys.argv[0]) == PLUGIN else text
 
 
 def text_as_typed(text: Text) -> Text:
     """Returns the text with the commands in it as the user of this process types them, and its styles."""
     if program_name(sys.argv[0]) != PLUGIN:
         return text
-    places = [match.start() for match in _COMMAND.finditer(text.plain)]
+    places = [match.start() for match in re.finditer(_COMMAND, text.plain)]
     for place in reversed(places):
         text = text[:place] + PLUGIN.removesuffix("fleet") + text[place:]
     return text

@@ -16,7 +16,8 @@ from fleet.cli.report.page import page
 from fleet.cli.terminal.columns import columns
 from fleet.cli.terminal.live_display import LiveDisplay
 from fleet.cli.terminal.output import console, note, show, show_csv, show_json
-from fleet.cli.terminal.visible import Screen, visible_text
+from fleet.cli.terminal.screen import Screen
+from fleet.cli.terminal.visible import visible_text
 from fleet.core.text.visible import visible, visible_json, visible_lines
 from fleet.system import logs
 from fleet.system.logs import Lines
