@@ -33,8 +33,8 @@ HOSTS := tests/machines/test_faults.py tests/machines/test_agents.py \
 BEHAVIOUR := tests/cluster/test_contract.py tests/cluster/test_kube.py tests/cluster/test_restored_etcd.py \
 	tests/etcd/test_reading.py
 
-.PHONY: set-up demo test test-real test-rollouts test-etcd test-hosts check check-quick unit golden lab machines machines-test qemu newer soak hostile landings bench bench-plan live schemas lock sbom scan \
-	clean
+.PHONY: set-up demo test test-real test-rollouts test-etcd test-hosts check check-quick unit golden lab machines \
+	machines-test qemu newer soak hostile landings bench bench-plan live schemas lock sbom scan clean
 
 set-up: $(SET_UP)
 
@@ -51,8 +51,9 @@ demo: $(SET_UP)
 
 # A quarter of an hour on two cores, a fresh checkout's set-up included; twenty minutes with Go, which builds the API server
 # the first time. What is left out for a missing program is named at the end, with what it needs.
+# Three at a time on two cores: some of them wait for servers and timers.
 test: check-quick
-	$(PYTEST) -n 2 --dist loadfile tests/unit $(SERVERS) $(PLAIN)
+	$(PYTEST) -n 3 --dist loadfile tests/unit $(SERVERS) $(PLAIN)
 
 # The rest: needs Go, root and Debian's packages of docs/machines.md, and some fifty minutes on two cores.
 test-real: test-rollouts test-etcd test-hosts
