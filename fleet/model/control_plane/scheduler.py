@@ -26,7 +26,7 @@ class Scheduler:
         self._objects = objects
         self._rooms: dict[str, NodeRoom] = {}
         self._shelves: dict[Demand, NodeShelf] = {}
-        self._spread: dict[tuple[str, WorkloadKey], int] = {}
+        self._spread: dict[WorkloadKey, dict[str, int]] = {}
         self._topology = TopologyCounts()
         self._placeholders: dict[str, dict[PodRef, Pod]] = {}
         """Pods of negative priority, by node. They are preempted by others."""
@@ -143,6 +143,7 @@ class Scheduler:
     def _best(self, shelf: NodeShelf, pod: Pod, check: PlacementCheck) -> str:
         """Returns the emptiest node that fits, preferably one of the first few that has no pod of the same workload."""
         key = controller_of(pod)
+        others = self._spread.get(key, {}) if key is not None else {}
         looked: list[tuple[int, float, str]] = []
         first = chosen = ""
         fitting = 0
@@ -164,7 +165,7 @@ class Scheduler:
             fitting += 1
             if not first:
                 first, dislikes = name, entry[0]
-            if key is None or (name, key) not in self._spread:
+            if name not in others:
                 chosen = name
                 break
         for entry in looked:
@@ -213,12 +214,12 @@ class Scheduler:
                 if not placeholders:
                     del self._placeholders[pod.node]
         if key is not None:
-            place = (pod.node, key)
-            count = self._spread.get(place, 0) + sign
+            by_node = self._spread.setdefault(key, {})
+            count = by_node.get(pod.node, 0) + sign
             if count:
-                self._spread[place] = count
+                by_node[pod.node] = count
             else:
-                del self._spread[place]
+                del by_node[pod.node]
 
     def _pod_changed(self, ref: PodRef, key: WorkloadKey | None, old: Pod | None, new: Pod | None) -> None:
         before, after = old is not None and _occupies(old), new is not None and _occupies(new)
