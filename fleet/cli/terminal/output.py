@@ -6,8 +6,9 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from fleet.cli.terminal.program import text_as_typed
 from fleet.core.text.visible import visible, visible_json, visible_lines
@@ -109,12 +110,12 @@ def show_json(result: Any) -> None:
     import msgspec
 
     text = msgspec.json.format(msgspec.json.encode(result), indent=2)
-    sys.stdout.write(visible_json(text.decode()) + "\n")
+    _for_programs().write(visible_json(text.decode()) + "\n")
 
 
 def show_document(text: str) -> None:
     """Prints a document for programs, such as YAML, as it is."""
-    sys.stdout.write(text)
+    _for_programs().write(text)
 
 
 def show_csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -122,9 +123,17 @@ def show_csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     take for a formula gets an apostrophe in front (OWASP, CSV injection)."""
     import csv
 
-    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer = csv.writer(_for_programs(), lineterminator="\n")
     writer.writerow(head)
     writer.writerows([csv_cell(value) for value in row] for row in rows)
+
+
+def _for_programs() -> TextIO:
+    """Returns stdout, in UTF-8 from now on whatever the locale is: so programs expect JSON (RFC 8259, section 8.1) and
+    YAML, and an escape of another kind would be another text to them."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
+    return sys.stdout
 
 
 def csv_cell(value: object) -> object:

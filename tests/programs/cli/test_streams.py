@@ -39,6 +39,19 @@ def test_closed_output_is_no_error(tmp_path: Path, closed: str, output: str) -> 
     assert run(["--home", str(home.path), "audit", "verify"]) == 0
 
 
+@pytest.mark.parametrize("output", ["wide", "json", "csv"])
+def test_letter_that_the_locale_lacks_is_no_error(tmp_path: Path, output: str) -> None:
+    """A document for programs is in UTF-8 all the same."""
+    home = a_home(tmp_path / "home", a_snapshot([a_node("n-1", kernel="6.1-\u00e9")]))
+    environ = {**os.environ, "FLEET_HOME": str(home.path), "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "fleet.cli"]
+    assert run(["--home", str(home.path), "sync"]) == 0
+    found = subprocess.run([*command, "status", "-o", output], env=environ, capture_output=True, check=False)
+    assert (found.returncode, found.stderr) == (0, b"")
+    shown = "6.1-\\xe9" if output == "wide" else "6.1-\u00e9"
+    assert shown in found.stdout.decode()
+
+
 def test_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     environ = {**os.environ, "FLEET_HOME": str(home.path)}
