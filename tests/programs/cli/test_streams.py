@@ -89,7 +89,16 @@ VALIDATORS = ("pydantic", "sqlalchemy")
 """Typer's is pydantic, which alone takes half as long to import as all that a status needs."""
 NOT_FOR_STATUS = (
     *VALIDATORS,
-    *("csv", "fractions", "importlib.resources", "socket", "statistics", "tempfile"),
+    *(
+        "csv",
+        "dateutil",
+        "fractions",
+        "importlib.resources",
+        "rich.console",
+        "socket",
+        "statistics",
+        "tempfile",
+    ),
     *("fleet.cli.commands.plans", "fleet.cli.commands.lab", "fleet.core.engine"),
     *("fleet.core.planning.plan", "fleet.kube", "fleet.planner", "fleet.simulated"),
 )

@@ -8,10 +8,8 @@ the nights in which clocks are changed.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-
-from dateutil.rrule import rrulestr
 
 from fleet.core.policy.times.window import RecurringWindow
 
@@ -60,21 +58,29 @@ def occurs(rule: str, start: datetime) -> bool:
     that is no rule."""
     endless = ";".join(part for part in rule.split(";") if not part.upper().startswith(("COUNT=", "UNTIL=")))
     late = start.replace(year=LAST_CYCLE + start.year % CYCLE)
-    if next(iter(rrulestr(endless, dtstart=late)), None) is None:
+    if next(iter(_rule(endless, late)), None) is None:
         return False
-    return next(iter(rrulestr(rule, dtstart=start)), None) is not None
+    return next(iter(_rule(rule, start)), None) is not None
 
 
 def matches(rule: str, start: datetime) -> bool:
     """Returns whether the rule itself gives `start`. If it does not, RFC 5545 leaves undefined whether `start` counts."""
-    return next(iter(rrulestr(rule, dtstart=start)), None) == start
+    return next(iter(_rule(rule, start)), None) == start
+
+
+def _rule(text: str, start: datetime) -> Iterable[datetime]:
+    # Most fleets have no such rule, and dateutil takes as long to import as ten modules of fleet.
+    from dateutil.rrule import rrulestr
+
+    dates: Iterable[datetime] = rrulestr(text, dtstart=start)
+    return dates
 
 
 def _dates(window: RecurringWindow, since: datetime) -> Iterator[datetime]:
     """Returns the dates of the rule from `since` on, with some before it."""
     if not window.rule:
         return iter((window.start,))
-    return iter(rrulestr(window.rule, dtstart=_later_start(window, since)))
+    return iter(_rule(window.rule, _later_start(window, since)))
 
 
 def _later_start(window: RecurringWindow, since: datetime) -> datetime:
