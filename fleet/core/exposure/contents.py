@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Annotated, Any
-from urllib.parse import parse_qsl, unquote
 
 import msgspec
 from msgspec import Meta, Struct, field
 
+from fleet.core.exposure.package_url import package_url
 from fleet.core.records.errors import UsageError
 from fleet.core.versions import dpkg, rpm, semantic
 
@@ -120,14 +120,12 @@ def _of_spdx(package: _Package) -> Named:
 
 def _named(name: str, version: str, purl: str) -> Named:
     """Returns a package with its names. The package URL counts before the name and version beside it."""
-    if not purl.startswith("pkg:"):
+    package = package_url(purl)
+    if package is None:
         return (name,), ContainedPackage(name, version)
-    path, _, rest = purl.partition("#")[0].partition("?")
-    path, _, own = path.partition("@")
-    kind, qualifiers = path[len("pkg:") :].partition("/")[0], dict(parse_qsl(rest))
-    own, name = unquote(own) or version, unquote(path.rpartition("/")[2]) or name
-    if qualifiers.get("epoch") and ":" not in own:
-        own = f"{qualifiers['epoch']}:{own}"
-    upstream = qualifiers.get("upstream", "").partition("@")[0].removesuffix(".src.rpm")
-    source = upstream.rsplit("-", 2)[0] if kind == "rpm" else upstream
-    return tuple(dict.fromkeys(filter(None, (name, source)))), ContainedPackage(name, own, kind)
+    own, name = package.version or version, package.name or name
+    if (epoch := package.qualifiers.get("epoch")) and ":" not in own:
+        own = f"{epoch}:{own}"
+    upstream = package.qualifiers.get("upstream", "").partition("@")[0].removesuffix(".src.rpm")
+    source = upstream.rsplit("-", 2)[0] if package.kind == "rpm" else upstream
+    return tuple(dict.fromkeys(filter(None, (name, source)))), ContainedPackage(name, own, package.kind)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
-from urllib.parse import unquote
 
 import msgspec
 from msgspec import Meta, Struct, field
 
 from fleet.core.exposure.advisory import SecurityAdvisory, is_covered
+from fleet.core.exposure.package_url import package_url
 from fleet.core.exposure.verdict import ExposureVerdict
 from fleet.core.records.errors import UsageError
 
@@ -86,16 +86,17 @@ def read_vex(text: bytes, name: str) -> list[VexStatement]:
 
 
 def _names(product: _Product) -> Iterator[str]:
-    """Yields what a product may be known by: the whole id, the digest in it, the name of a live patch."""
+    """Yields what a product may be known by: the whole id, as written and in canonical form; the digest in it; the name of
+    a live patch."""
     for text in (product.id, *product.identifiers.values()):
         if text:
             yield text
-        if text.startswith("pkg:"):
-            path, _, version = text.partition("?")[0].partition("@")
-            if unquote(version).startswith("sha256:"):
-                yield unquote(version)
-            elif not version:
-                yield unquote(path.rpartition("/")[2])
+        if (package := package_url(text)) is not None:
+            yield package.canonical
+            if package.version.startswith("sha256:"):
+                yield package.version
+            elif not package.version:
+                yield package.name
 
 
 def declared(

@@ -6,6 +6,7 @@ known. An affected product needs an action statement, and one that is not affect
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from hashlib import sha256
@@ -14,6 +15,7 @@ from typing import Any
 from msgspec import json
 
 from fleet.core.exposure.exposure_report import ExposedNode, ExposureAnswer, ExposureReport
+from fleet.core.exposure.package_url import PackageUrl
 
 CONTEXT = "https://openvex.dev/ns/v0.2.0"
 _STATUS = {
@@ -62,9 +64,12 @@ def _statements(answer: ExposureAnswer) -> Iterable[dict[str, Any]]:
 
 
 def product(os_image: str, digest: str, version: str, kernel: str) -> str:
-    """Returns the package URL of an image, by its digest or, where none is known, by version or kernel."""
-    name = "-".join(os_image.lower().split()) or "os"
-    return f"pkg:generic/{name}@{digest or version or kernel}"
+    """Returns the package URL of an image, by its digest or, where none is known, by version or kernel.
+
+    Its name has no letter that would have to be encoded: programs differ in which ones they encode.
+    """
+    name = re.sub(r"[^a-z0-9._-]+", "-", os_image.lower()).strip("-") or "os"
+    return PackageUrl("generic", name, digest or version or kernel).canonical
 
 
 def _action(node: ExposedNode) -> str:

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from fleet.core.exposure.advisory import SecurityAdvisory, severity_named
+from fleet.core.exposure.package_url import package_url
 from fleet.core.exposure.software import NodeSoftware, distribution_of, with_live_patches
 from fleet.core.exposure.verdict import ExposureVerdict
 from fleet.core.versions import rpm
@@ -280,12 +281,11 @@ def _products(branches: tuple[ProductBranch, ...], depth: int) -> Iterator[CsafP
 
 def _package(component: CsafProduct, platform: str) -> PlatformPackage:
     """Returns the package that a component is, from its purl or from its NAME-EPOCH:VERSION-RELEASE.ARCHITECTURE."""
-    purl = _PURL.match(component.product_identification_helper.purl)
-    if purl is not None and purl["version"]:
-        values = dict(part.partition("=")[::2] for part in (purl["rest"] or "").split("&"))
-        epoch = values.get("epoch", "")
-        version = f"{epoch}:{purl['version']}" if epoch else purl["version"]
-        return PlatformPackage(platform, purl["name"], version, _go_name(values.get("arch", "")))
+    package = package_url(component.product_identification_helper.purl)
+    if package is not None and package.kind == "rpm" and package.version:
+        epoch = package.qualifiers.get("epoch", "")
+        version = f"{epoch}:{package.version}" if epoch else package.version
+        return PlatformPackage(platform, package.name, version, _go_name(package.qualifiers.get("arch", "")))
     found = _NEVRA.fullmatch(component.name)
     if found is None:
         return PlatformPackage(platform, component.name, "", "")
@@ -298,5 +298,4 @@ def _go_name(architecture: str) -> str:
     return str(names.get(architecture, architecture))
 
 
-_PURL = re.compile(r"pkg:rpm/[^/]+/(?P<name>[^@?]+)(?:@(?P<version>[^?]+))?(?:\?(?P<rest>.*))?")
 _NEVRA = re.compile(r"(?P<name>[\w.+-]+?)-(?P<version>(?:\d+:)?[\w.~^+]+-[\w.~^+]+)\.(?P<architecture>\w+)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from msgspec import json
 from msgspec.structs import replace
 
@@ -318,6 +319,14 @@ def test_what_fleet_writes_as_openvex_is_read_back() -> None:
     )
     declared = asked(vex=read_vex(json.encode(written), "own.json"))
     (row,) = answer(AdvisoryQuestion(CVE), [NODE], POLICY, NOW, declared).nodes
+    assert (row.state, row.reason) == ("fixed", "declared-fixed")
+
+
+@pytest.mark.parametrize("version", ["6.1+deb12", "6.1%2Bdeb12"])
+def test_product_is_recognized_whatever_of_its_url_is_encoded(version: str) -> None:
+    node = replace(NODE, os="Debian GNU/Linux 12 (bookworm)", booted="", version="", kernel="6.1+deb12")
+    declared = asked(vex=vex("fixed", f"pkg:generic/debian-gnu-linux-12-bookworm@{version}"))
+    (row,) = answer(AdvisoryQuestion(CVE), [node], POLICY, NOW, declared).nodes
     assert (row.state, row.reason) == ("fixed", "declared-fixed")
 
 

@@ -71,3 +71,21 @@ DOCUMENT = json.dumps(
 def test_branch_of_the_node_decides(release: str, kernel: str, state: str) -> None:
     node = NodeSoftware(f"Red Hat Enterprise Linux {release} (Plow)", "", kernel)
     assert judge(read_advisory(DOCUMENT, "rhsa.json"), node).state == state
+
+
+ENCODED = "kernel-core-5.14.0-503.15.1.el9_5+1"
+PURL = "pkg:rpm/redhat/kernel-core@5.14.0-503.15.1.el9_5%2B1?arch=x86_64&epoch=0"
+
+
+@pytest.mark.parametrize(
+    ("kernel", "state"),
+    [("5.14.0-503.15.1.el9_5+1.x86_64", "fixed"), ("5.14.0-503.15.1.el9_5.x86_64", "affected")],
+)
+def test_package_url_is_decoded(kernel: str, state: str) -> None:
+    """Red Hat writes the + of its modules' versions as %2B."""
+    document = json.loads(DOCUMENT)
+    document["product_tree"]["branches"][0]["branches"][2] = {"product": product(ENCODED, purl=PURL)}
+    document["product_tree"]["relationships"][0] = link(ENCODED, "BaseOS-9")
+    document["vulnerabilities"][0]["product_status"]["fixed"][0] = f"BaseOS-9:{ENCODED}"
+    node = NodeSoftware("Red Hat Enterprise Linux 9.5 (Plow)", "", kernel)
+    assert judge(read_advisory(json.dumps(document).encode(), "rhsa.json"), node).state == state
