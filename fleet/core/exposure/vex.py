@@ -1,7 +1,9 @@
-"""Writes an answer as an OpenVEX document, one statement for each state and set of images.
+"""Writes an answer as an OpenVEX document, one statement for each state of an image.
 
 Source: OpenVEX specification 0.2.0. A product is an image by its digest, or a release by its version where no digest is
 known. An affected product needs an action statement, and one that is not affected a justification or an impact statement.
+Author's role and times of statements are optional, and a statement may have several products; lib4vex 0.2.3, by which
+several scanners read OpenVEX, refuses a document without the former and keeps the last product of the latter.
 """
 
 from __future__ import annotations
@@ -35,22 +37,20 @@ def openvex(report: ExposureReport) -> dict[str, Any]:
         "@context": CONTEXT,
         "@id": f"urn:fleet:vex:{name}",
         "author": "fleet",
+        "role": "Document Creator",
         "timestamp": _time(report.at),
         "version": 1,
         "tooling": "fleet exposure",
-        "statements": statements,
+        "statements": [{**statement, "timestamp": _time(report.at)} for statement in statements],
     }
 
 
 def _statements(answer: ExposureAnswer) -> Iterable[dict[str, Any]]:
-    groups: dict[tuple[str, str, str, str], set[str]] = {}
-    for node in answer.nodes:
-        key = (node.state, node.reason, _action(node), node.message)
-        groups.setdefault(key, set()).add(product(node.os, node.digest, node.version, node.kernel))
-    for (state, reason, action, message), products in sorted(groups.items()):
+    found = {(node.state, node.reason, _action(node), node.message, _image(node)) for node in answer.nodes}
+    for state, reason, action, message, image in sorted(found):
         statement: dict[str, Any] = {
             "vulnerability": {"name": answer.question, "aliases": list(answer.aliases)},
-            "products": [{"@id": product} for product in sorted(products)],
+            "products": [{"@id": image}],
             "status": _STATUS[state],
             "status_notes": message,
         }
@@ -70,6 +70,10 @@ def product(os_image: str, digest: str, version: str, kernel: str) -> str:
     """
     name = re.sub(r"[^a-z0-9._-]+", "-", os_image.lower()).strip("-") or "os"
     return PackageUrl("generic", name, digest or version or kernel).canonical
+
+
+def _image(node: ExposedNode) -> str:
+    return product(node.os, node.digest, node.version, node.kernel)
 
 
 def _action(node: ExposedNode) -> str:

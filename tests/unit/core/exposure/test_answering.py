@@ -267,6 +267,18 @@ def test_openvex_says_per_image_what_is_affected_and_what_to_do() -> None:
     assert openvex(ExposureReport(NOW + timedelta(1), (found,)))["@id"] == document["@id"]
 
 
+def test_openvex_has_what_readers_need_although_it_is_optional() -> None:
+    """lib4vex 0.2.3 reads no document without these fields, and only the last product of a statement."""
+    nodes = [NODE, replace(NODE, name="w-2", booted="sha256:2")]
+    found = answer(AdvisoryQuestion(CVE), nodes, POLICY, NOW, asked())
+    document = openvex(ExposureReport(NOW, (found,)))
+    assert document["role"] and all(
+        one["timestamp"] == document["timestamp"] for one in document["statements"]
+    )
+    products = [[each["@id"].partition("@")[2] for each in one["products"]] for one in document["statements"]]
+    assert products == [["sha256:1"], ["sha256:2"]]
+
+
 PATCH = "kpatch_6_11_4_1_1"
 PATCHED = replace(NODE, live_patches=(PATCH,))
 
