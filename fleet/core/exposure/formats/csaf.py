@@ -1,7 +1,7 @@
 """Reads CSAF 2 documents: the advisories of Red Hat, SUSE and others, and VEX documents (profile csaf_vex).
 
-Source: Common Security Advisory Framework 2.0, 3.2.2 (product tree) and 3.2.3.9 (product status). A product in no list
-of a vulnerability has no statement.
+Source: Common Security Advisory Framework 2.0 and 2.1, 3.2.3.9 (product status). A product in no list of a vulnerability
+has no statement.
 """
 
 from __future__ import annotations
@@ -9,59 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from fleet.core.exposure.advisory import SecurityAdvisory, severity_named
-from fleet.core.exposure.package_url import package_url
+from fleet.core.exposure.formats.csaf_products import PlatformPackage, ProductTree, Text, packages_of
 from fleet.core.exposure.software import NodeSoftware, distribution_of, with_live_patches
 from fleet.core.exposure.verdict import ExposureVerdict
 from fleet.core.versions import rpm
-
-Text = Annotated[str, Meta(max_length=2048)]
-DEEPEST = 32
-"""The most levels of branches that are followed."""
-
-
-class IdentificationHelper(Struct, frozen=True, gc=False):
-    """Names of a product in other systems."""
-
-    cpe: Text = ""
-    purl: Text = ""
-
-
-class CsafProduct(Struct, frozen=True, gc=False):
-    """A product of the product tree."""
-
-    name: Text
-    product_id: Text
-    product_identification_helper: IdentificationHelper = IdentificationHelper()
-
-
-class ProductBranch(Struct, frozen=True, gc=False):
-    """A level of the product tree: a vendor, a family, a version, an architecture."""
-
-    category: Text = ""
-    name: Text = ""
-    branches: tuple[ProductBranch, ...] = ()
-    product: CsafProduct | None = None
-
-
-class ProductLink(Struct, frozen=True, gc=False):
-    """A component as part of a platform."""
-
-    full_product_name: CsafProduct
-    product_reference: Text
-    relates_to_product_reference: Text
-
-
-class ProductTree(Struct, frozen=True):
-    """All products that a document is about."""
-
-    branches: tuple[ProductBranch, ...] = ()
-    relationships: tuple[ProductLink, ...] = ()
-    full_product_names: tuple[CsafProduct, ...] = ()
 
 
 class ProductFlag(Struct, frozen=True, gc=False):
@@ -79,18 +35,6 @@ class CsafVulnerability(Struct, frozen=True):
     release_date: Text = ""
     product_status: dict[str, tuple[Text, ...]] = {}
     flags: tuple[ProductFlag, ...] = ()
-
-
-class PlatformPackage(Struct, frozen=True, gc=False):
-    """A product of the kind that a node can have: a package on a platform."""
-
-    platform: str
-    """Name and CPE of the platform."""
-    package: str
-    version: str
-    """EPOCH:VERSION-RELEASE; empty: all versions."""
-    architecture: str
-    """Empty: all architectures."""
 
 
 class ProductStatement(Struct, frozen=True):
@@ -230,7 +174,7 @@ def advisory_of(record: CsafDocument, moment: Callable[[str], datetime | None]) 
     """Returns the advisory that a CSAF document is. `moment` reads a time, in UTC if it names no zone."""
     document = record.document
     severity = severity_named(document.aggregate_severity.text)
-    packages = dict(_packages(record.product_tree))
+    packages = dict(packages_of(record.product_tree))
     statements = [
         statement
         for vulnerability in record.vulnerabilities
@@ -256,46 +200,3 @@ def _statements(
         for product in products:
             if (package := packages.get(product)) is not None:
                 yield ProductStatement(advisory, status, package, why.get(product, ""))
-
-
-def _packages(tree: ProductTree) -> Iterator[tuple[str, PlatformPackage]]:
-    """Yields the packages on platforms, by product id."""
-    products = {product.product_id: product for product in _products(tree.branches, 0)}
-    products.update((product.product_id, product) for product in tree.full_product_names)
-    for link in tree.relationships:
-        component = products.get(link.product_reference)
-        platform = products.get(link.relates_to_product_reference)
-        if component is not None and platform is not None:
-            where = f"{platform.name} {platform.product_identification_helper.cpe}"
-            yield link.full_product_name.product_id, _package(component, where)
-
-
-def _products(branches: tuple[ProductBranch, ...], depth: int) -> Iterator[CsafProduct]:
-    if depth > DEEPEST:
-        return
-    for branch in branches:
-        if branch.product is not None:
-            yield branch.product
-        yield from _products(branch.branches, depth + 1)
-
-
-def _package(component: CsafProduct, platform: str) -> PlatformPackage:
-    """Returns the package that a component is, from its purl or from its NAME-EPOCH:VERSION-RELEASE.ARCHITECTURE."""
-    package = package_url(component.product_identification_helper.purl)
-    if package is not None and package.kind == "rpm" and package.version:
-        epoch = package.qualifiers.get("epoch", "")
-        version = f"{epoch}:{package.version}" if epoch else package.version
-        return PlatformPackage(platform, package.name, version, _go_name(package.qualifiers.get("arch", "")))
-    found = _NEVRA.fullmatch(component.name)
-    if found is None:
-        return PlatformPackage(platform, component.name, "", "")
-    return PlatformPackage(platform, found["name"], found["version"], _go_name(found["architecture"]))
-
-
-def _go_name(architecture: str) -> str:
-    """Returns the architecture by Go's name; empty for packages that fit every architecture."""
-    names: dict[str, Any] = {"x86_64": "amd64", "aarch64": "arm64", "noarch": "", "src": "source"}
-    return str(names.get(architecture, architecture))
-
-
-_NEVRA = re.compile(r"(?P<name>[\w.+-]+?)-(?P<version>(?:\d+:)?[\w.~^+]+-[\w.~^+]+)\.(?P<architecture>\w+)")

@@ -56,7 +56,7 @@ DOCUMENT = json.dumps(
 ).encode()
 
 
-@pytest.mark.parametrize(
+NODES = pytest.mark.parametrize(
     ("release", "kernel", "state"),
     [
         ("9.5", "5.14.0-503.15.1.el9_5.x86_64", "fixed"),
@@ -68,9 +68,42 @@ DOCUMENT = json.dumps(
         ("9.5", "5.14.0-503.15.1.el9_5.aarch64", "unknown"),
     ],
 )
+
+
+@NODES
 def test_branch_of_the_node_decides(release: str, kernel: str, state: str) -> None:
     node = NodeSoftware(f"Red Hat Enterprise Linux {release} (Plow)", "", kernel)
     assert judge(read_advisory(DOCUMENT, "rhsa.json"), node).state == state
+
+
+@NODES
+@pytest.mark.parametrize("named", [True, False])
+def test_document_of_2_1_says_the_same(release: str, kernel: str, state: str, named: bool) -> None:
+    """It is made of the other by the rules for converters of CSAF 2.1. `named`: products keep the form of name that is
+    read where no package URL is given."""
+    document = json.loads(DOCUMENT)
+    document["document"]["csaf_version"] = "2.1"
+    tree = document["product_tree"]
+    tree["product_paths"] = [
+        {
+            "full_product_name": link["full_product_name"],
+            "beginning_product_reference": link["product_reference"],
+            "subpaths": [
+                {"category": link["category"], "next_product_reference": link["relates_to_product_reference"]}
+            ],
+        }
+        for link in tree.pop("relationships")
+    ]
+    for branch in tree["branches"][0]["branches"][2:]:
+        name, version = branch["product"]["name"].removesuffix(".x86_64").split("-0:")
+        url = f"pkg:rpm/redhat/{name}@{version}?arch=x86_64&epoch=0"
+        if not named:
+            branch["product"] |= {
+                "name": name,
+                "product_identification_helper": {"purls": [url, f"{url}&a=b"]},
+            }
+    node = NodeSoftware(f"Red Hat Enterprise Linux {release} (Plow)", "", kernel)
+    assert judge(read_advisory(json.dumps(document).encode(), "rhsa.json"), node).state == state
 
 
 ENCODED = "kernel-core-5.14.0-503.15.1.el9_5+1"
@@ -82,7 +115,7 @@ PURL = "pkg:rpm/redhat/kernel-core@5.14.0-503.15.1.el9_5%2B1?arch=x86_64&epoch=0
     [("5.14.0-503.15.1.el9_5+1.x86_64", "fixed"), ("5.14.0-503.15.1.el9_5.x86_64", "affected")],
 )
 def test_package_url_is_decoded(kernel: str, state: str) -> None:
-    """Red Hat writes the + of its modules' versions as %2B."""
+    """A + in a version is written as %2B."""
     document = json.loads(DOCUMENT)
     document["product_tree"]["branches"][0]["branches"][2] = {"product": product(ENCODED, purl=PURL)}
     document["product_tree"]["relationships"][0] = link(ENCODED, "BaseOS-9")
