@@ -1,6 +1,6 @@
 """Reads what a release contains from its software bill of materials (SBOM): CycloneDX or SPDX, as JSON.
 
-Sources: CycloneDX 1.4 to 1.6 (`components`), SPDX 2.2 and 2.3 (`packages`), package URLs (purl). A package is known by its
+Sources: CycloneDX 1.4 to 1.7 (`components`), SPDX 2.2 and 2.3 (`packages`), package URLs (purl). A package is known by its
 own name and by that of its source package, which RPM and Debian packages name in the qualifier `upstream`.
 """
 
@@ -53,6 +53,8 @@ class _Component(Struct, frozen=True):
     name: Text = ""
     version: Text = ""
     purl: Text = ""
+    external: bool = field(name="isExternal", default=False)
+    """True: the environment is to provide the component; it is no part of what the SBOM is about (CycloneDX 1.7)."""
     components: tuple[_Component, ...] = ()
 
 
@@ -76,7 +78,7 @@ class _Spdx(Struct, frozen=True):
 
 
 DEEPEST = 50
-_FORMATS = "expected an SBOM as JSON: CycloneDX 1.4 to 1.6, or SPDX 2.2 or 2.3"
+_FORMATS = "expected an SBOM as JSON: CycloneDX 1.4 to 1.7, or SPDX 2.2 or 2.3"
 
 
 def read_contents(text: bytes, name: str) -> ReleaseContents:
@@ -108,6 +110,8 @@ def _of_cyclonedx(components: tuple[_Component, ...], depth: int) -> Iterator[Na
     if depth > DEEPEST:
         raise msgspec.ValidationError(f"components are nested deeper than {DEEPEST}")
     for component in components:
+        if component.external:
+            continue
         if component.name:
             yield _named(component.name, component.version, component.purl)
         yield from _of_cyclonedx(component.components, depth + 1)

@@ -64,6 +64,15 @@ def test_packages_are_known_by_their_own_name_and_that_of_their_source(document:
     assert found["stdlib"][0].version == "1.24.1"
 
 
+def test_component_that_the_environment_provides_is_not_in_the_release() -> None:
+    external = {"name": "glibc", "isExternal": True, "versionRange": "vers:rpm/>=2.40"}
+    components = [*CYCLONEDX["components"], {**external, "components": [{"name": "ld", "version": "1"}]}]
+    found = read_contents(
+        json.encode({**CYCLONEDX, "specVersion": "1.7", "components": components}), "x.json"
+    )
+    assert "openssl" in found.packages and not {"glibc", "ld"} & found.packages.keys()
+
+
 @pytest.mark.parametrize(
     "text",
     [
