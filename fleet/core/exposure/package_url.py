@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import parse_qsl, quote, unquote
+from urllib.parse import quote, unquote
 
 from msgspec import Struct
 
@@ -37,6 +37,7 @@ def package_url(text: str) -> PackageUrl | None:
         before, version = path, ""
     kind, _, rest = before.strip("/").partition("/")
     namespace, _, name = rest.rpartition("/")
-    return PackageUrl(
-        kind.lower(), unquote(name), unquote(version), unquote(namespace), dict(parse_qsl(query))
-    )
+    # Not parse_qsl, which makes a blank of a +: in a package URL that is a letter like others.
+    pairs = (part.partition("=") for part in query.split("&"))
+    qualifiers = {key.lower(): unquote(value) for key, _, value in pairs if value}
+    return PackageUrl(kind.lower(), unquote(name), unquote(version), unquote(namespace), qualifiers)

@@ -23,6 +23,10 @@ from fleet.core.exposure.vex import product
             "pkg:golang/google.golang.org/genproto@v1#googleapis/api",
             PackageUrl("golang", "genproto", "v1", "google.golang.org"),
         ),
+        (
+            "pkg:rpm/fedora/gcc@14?Upstream=gcc-c++-14%2B1.src.rpm&epoch=&a",
+            PackageUrl("rpm", "gcc", "14", "fedora", {"upstream": "gcc-c++-14+1.src.rpm"}),
+        ),
         ("pkg:generic/kpatch_1", PackageUrl("generic", "kpatch_1")),
         ("pkg:", PackageUrl("", "")),
     ],
