@@ -33,7 +33,7 @@ HOSTS := tests/machines/test_faults.py tests/machines/test_agents.py \
 BEHAVIOUR := tests/cluster/test_contract.py tests/cluster/test_kube.py tests/cluster/test_restored_etcd.py \
 	tests/etcd/test_reading.py
 
-.PHONY: set-up demo test test-real test-rollouts test-etcd test-hosts lab-build check check-quick unit golden lab machines \
+.PHONY: set-up demo test test-real test-rollouts test-etcd test-hosts check check-quick unit golden lab machines \
 	machines-test qemu newer soak hostile landings bench bench-plan live schemas lock sbom scan clean
 
 set-up: $(SET_UP)
@@ -49,28 +49,24 @@ $(SET_UP): requirements.lock pyproject.toml
 demo: $(SET_UP)
 	$(BIN)/fleet demo
 
-# A quarter of an hour on two cores, a fresh checkout's set-up included; twenty minutes with Go, which builds the API server
-# the first time. What is left out for a missing program is named at the end, with what it needs.
+# Half an hour on two cores, a fresh checkout's set-up included, and some ten minutes more the first time that Go builds the API
+# server. What is left out for a missing program is named at the end, with what it needs.
 # Three at a time on two cores: some of them wait for servers and timers.
-test: check-quick lab-build
+test: check-quick
 	$(PYTEST) -n 3 --dist loadfile tests/unit $(SERVERS) $(PLAIN)
 
 # The rest: needs Go, root and Debian's packages of docs/machines.md, and some fifty minutes on two cores.
 test-real: test-rollouts test-etcd test-hosts
 
-test-rollouts: lab-build
+test-rollouts: $(SET_UP)
 	$(PYTEST) -n 2 --dist loadfile $(ROLLOUTS)
 
 # One after another: they count elections, which a busy core delays.
-test-etcd: lab-build
+test-etcd: $(SET_UP)
 	$(PYTEST) tests/etcd
 
-test-hosts: lab-build
+test-hosts: $(SET_UP)
 	$(PYTEST) $(HOSTS)
-
-# The control plane of the lab, once for each version of its sources.
-lab-build: $(SET_UP)
-	$(BIN)/python -m tests.lab_build
 
 # Style, types, import contracts and unit tests in parallel: a minute and a half on two cores.
 check: $(SET_UP)

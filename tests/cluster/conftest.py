@@ -4,9 +4,7 @@ FLEET_TEST_KUBECONFIG names a kubeconfig of a cluster that tests may change as t
 too, but only if its current context is one of kind or of a lab: it may well be somebody's production.
 Without either a lab is started, one per process of pytest-xdist, and stopped at the end.
 
-FLEET_LAB_KUBERNETES names the lab's minor version where it is not the usual one.
-
-Without Go these tests are skipped, and fail with CI=true.
+How the lab is built is in tests/lab_build.py. Without Go these tests are skipped, and fail with CI=true.
 """
 
 from __future__ import annotations
@@ -19,9 +17,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fleet.lab import Lab, LabError, build
+from fleet.lab import Lab
 from tests.cluster.cleaning import Baseline
 from tests.cluster.rest import Cluster
+from tests.lab_build import build_for_tests_in, kubernetes, require_built
 
 SAFE_CONTEXTS = ("kind-", "fleet-lab")
 
@@ -35,38 +34,9 @@ class Environment:
     baseline: Baseline
 
 
-@dataclass(frozen=True)
-class Built:
-    """Whether the lab's programs are there; `error` has the reason if not."""
-
-    no_go: LabError | None = None
-    error: LabError | None = None
-
-
-_BUILT = pytest.StashKey[Built]()
-
-
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Builds the lab before the first test, whose time limit would be too short for that."""
-    config = session.config
-    wanted = any(Path(__file__).parent in item.path.parents for item in session.items)
-    if not wanted or config.option.collectonly or external_kubeconfig(os.environ) is not None:
-        return
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
-    try:
-        build.find_toolchain()
-    except LabError as error:
-        config.stash[_BUILT] = Built(no_go=error)
-        return
-    try:
-        build.build(
-            lambda line: reporter.write_line(f"lab: {line}") if reporter else None,
-            kubernetes=kubernetes(os.environ),
-        )
-    except LabError as error:
-        config.stash[_BUILT] = Built(error=error)
-    else:
-        config.stash[_BUILT] = Built()
+    if external_kubeconfig(os.environ) is None:
+        build_for_tests_in(Path(__file__).parent, session)
 
 
 def external_kubeconfig(environ: Mapping[str, str]) -> Path | None:
@@ -80,23 +50,11 @@ def external_kubeconfig(environ: Mapping[str, str]) -> Path | None:
     return Path(usual) if context.startswith(SAFE_CONTEXTS) else None
 
 
-def kubernetes(environ: Mapping[str, str]) -> str:
-    """The minor version that the lab of these tests is: `make newer` runs some of them on the newest."""
-    return environ.get("FLEET_LAB_KUBERNETES") or build.DEFAULT
-
-
 def require_lab(config: pytest.Config) -> None:
     """Skips or fails the test when no lab can be started here, and skips it on someone else's cluster."""
     if external_kubeconfig(os.environ) is not None:
         pytest.skip("stops parts of the control plane: runs on the lab alone")
-    built = config.stash.get(_BUILT, Built())
-    if built.error is not None:
-        pytest.fail(f"the lab was not built: {built.error}\n{built.error.hint}")
-    if built.no_go is not None:
-        reason = f"no lab without Go: {built.no_go}; {built.no_go.hint}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+    require_built(config)
 
 
 @pytest.fixture(scope="session")
@@ -110,7 +68,7 @@ def testbed(
         return
     require_lab(request.config)
     directory = tmp_path_factory.mktemp("lab") / "state"
-    lab = Lab.up(directory, tied=True, progress=print, kubernetes=kubernetes(os.environ))
+    lab = Lab.up(directory, tied=True, progress=print, kubernetes=kubernetes())
     try:
         yield Environment(lab.kubeconfig, lab, Baseline.of(Cluster(lab.kubeconfig), nodes=True))
     finally:
@@ -148,7 +106,7 @@ def may_start_labs(request: pytest.FixtureRequest) -> None:
 @pytest.fixture
 def fresh_lab(may_start_labs: None, tmp_path: Path) -> Iterator[Lab]:
     """A lab of the test's own, to stop and break."""
-    lab = Lab.up(tmp_path / "lab", tied=True, progress=print, kubernetes=kubernetes(os.environ))
+    lab = Lab.up(tmp_path / "lab", tied=True, progress=print, kubernetes=kubernetes())
     try:
         yield lab
     finally:

@@ -1,22 +1,20 @@
-"""Real etcd members, of the lab's build. Without Go these tests are skipped, and fail with CI=true."""
+"""Real etcd members, of the lab's build (tests/lab_build.py). Without Go these tests are skipped, and fail with CI=true."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
-from fleet.lab import LabError, build
+from fleet.lab import build
+from tests.lab_build import build_for_tests_in, kubernetes, require_built
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    build_for_tests_in(Path(__file__).parent, session)
 
 
 @pytest.fixture(scope="session")
-def binary() -> Path:
-    try:
-        build.find_toolchain()
-    except LabError as error:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(error))
-        pytest.skip(str(error))
-    version = os.environ.get("FLEET_LAB_KUBERNETES") or build.DEFAULT
-    return build.build(lambda line: None, kubernetes=version).controlplane
+def binary(request: pytest.FixtureRequest) -> Path:
+    require_built(request.config)
+    return build.build(lambda line: None, kubernetes=kubernetes()).controlplane
