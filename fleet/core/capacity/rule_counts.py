@@ -126,3 +126,39 @@ class RuleCounts:
         self.by_node.clear()
         self.by_domain.clear()
         self.levels.clear()
+
+
+class LabelSetCounts:
+    """The pods of one kind: same namespace, labels and rules."""
+
+    __slots__ = ("by_node", "deleting", "repelled", "repelled_by", "rule_counts")
+
+    def __init__(self, rule_counts: Iterable[RuleCounts]) -> None:
+        self.by_node: dict[str, int] = {}
+        """Number of pods by node."""
+        self.deleting: dict[str, int] = {}
+        """Number of pods that are being deleted, by node; spread rules do not count such pods."""
+        self.rule_counts = list(rule_counts)
+        """The counts of the rules that apply to these pods."""
+        self.repelled: list[RuleCounts] = []
+        """The counts of pods whose anti-affinity keeps pods of this kind away."""
+        self.repelled_by: list[int] = [0, 0]
+        """How many of the anti-affinity rules for the kind's namespace, and for all namespaces, have been checked for
+        `repelled`."""
+
+    def count(self, node: str, sign: int) -> None:
+        """Adds one to the pods of the node, or takes one off."""
+        _add(self.by_node, node, sign)
+
+    def count_deleting(self, node: str, sign: int) -> None:
+        """Adds one to the pods of the node that are being deleted, or takes one off."""
+        _add(self.deleting, node, sign)
+
+
+def _add(counts: dict[str, int], node: str, sign: int) -> None:
+    """Adds one to the node's count, or takes one off; a count of zero is not kept."""
+    number = counts.get(node, 0) + sign
+    if number:
+        counts[node] = number
+    else:
+        counts.pop(node, None)

@@ -6,12 +6,18 @@ applies. Source: kube-scheduler, plugins interpodaffinity and podtopologyspread.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from msgspec.structs import replace
 
-from fleet.core.capacity.rule_counts import NodeInclusion, PlacementRules, RuleCounts, TopologyDomains
+from fleet.core.capacity.rule_counts import (
+    LabelSetCounts,
+    NodeInclusion,
+    PlacementRules,
+    RuleCounts,
+    TopologyDomains,
+)
 from fleet.core.objects.demand import Demand
 from fleet.core.objects.node import Node
 from fleet.core.objects.placement import EVERYWHERE, SpreadRule, domain_of
@@ -19,33 +25,6 @@ from fleet.core.objects.pod import Pod
 
 PodKind = tuple[str, frozenset[tuple[str, str]], tuple[SpreadRule, ...]]
 """Namespace, labels and rules of a pod."""
-
-
-class LabelSetCounts:
-    """The pods of one kind: same namespace, labels and rules."""
-
-    __slots__ = ("by_node", "deleting", "repelled", "repelled_by", "rule_counts")
-
-    def __init__(self, rule_counts: Iterable[RuleCounts]) -> None:
-        self.by_node: dict[str, int] = {}
-        """Number of pods by node."""
-        self.deleting: dict[str, int] = {}
-        """Number of pods that are being deleted, by node; spread rules do not count such pods."""
-        self.rule_counts = list(rule_counts)
-        """The counts of the rules that apply to these pods."""
-        self.repelled: list[RuleCounts] = []
-        """The counts of pods whose anti-affinity keeps pods of this kind away."""
-        self.repelled_by: list[int] = [0, 0]
-        """How many of the anti-affinity rules for the kind's namespace, and for all namespaces, have been checked for
-        `repelled`."""
-
-    def count_deleting(self, node: str, sign: int) -> None:
-        """Adds one to the pods of the node that are being deleted, or takes one off."""
-        number = self.deleting.get(node, 0) + sign
-        if number:
-            self.deleting[node] = number
-        else:
-            self.deleting.pop(node, None)
 
 
 class PlacementCheck:
@@ -178,11 +157,7 @@ class TopologyCounts:
     def count_pod_on(self, pod: Pod, name: str, sign: int) -> None:
         """Does as `count_pod`, for the node `name` in place of the pod's own."""
         counts = self._counts_of(pod)
-        number = counts.by_node.get(name, 0) + sign
-        if number:
-            counts.by_node[name] = number
-        else:
-            counts.by_node.pop(name, None)
+        counts.count(name, sign)
         if pod.deleting:
             counts.count_deleting(name, sign)
         if counts.rule_counts:

@@ -32,16 +32,17 @@ def openvex(report: ExposureReport) -> dict[str, Any]:
     """Returns the document. Its id is a hash of its statements: the same facts give the same document but for the
     time."""
     statements = [statement for answer in report.answers for statement in _statements(answer)]
+    written_at = _time(report.at)
     name = sha256(json.encode(statements, order="deterministic")).hexdigest()
     return {
         "@context": CONTEXT,
         "@id": f"urn:fleet:vex:{name}",
         "author": "fleet",
         "role": "Document Creator",
-        "timestamp": _time(report.at),
+        "timestamp": written_at,
         "version": 1,
         "tooling": "fleet exposure",
-        "statements": [{**statement, "timestamp": _time(report.at)} for statement in statements],
+        "statements": [{**statement, "timestamp": written_at} for statement in statements],
     }
 
 

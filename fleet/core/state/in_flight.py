@@ -76,6 +76,7 @@ class InFlightActions:
         """When the present step of the node's run asked for the action first."""
         self._not_before: dict[ActionKey, datetime] = {}
         self._most_delays = FEW_DELAYS
+        """Once there are more delays than this, those that are over are forgotten."""
         self._seen: set[ActionKey] = set()
         """Actions whose effect the cluster has shown since they were issued last."""
         self._failures: dict[ActionKey, tuple[int, str]] = {}

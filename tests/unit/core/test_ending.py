@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from fleet.core.capacity.topology import LabelSetCounts
+from fleet.core.capacity.rule_counts import LabelSetCounts
 from fleet.core.objects.node import NodeRef
 from fleet.core.rollout.action import Cordon, Outcome, Result
 from fleet.core.state.in_flight import FEW_DELAYS, RETRY_DELAY, ActionKey, InFlightActions, action_key
